@@ -1,0 +1,1 @@
+"""Ports on one machine: files, SQLite, subprocesses and the endpoint host."""

@@ -1,0 +1,1 @@
+"""Decisions and words; standard library only, no clock, no file, no network, no chance."""

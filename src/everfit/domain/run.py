@@ -1,0 +1,114 @@
+"""The life of one run, as a table.
+
+A run ends exactly once, with one outcome and one reason; every rule about which state follows which is here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum
+from typing import Final, NewType
+
+from everfit.domain.errors import IllegalMoveError
+
+RunId = NewType("RunId", str)
+
+
+class RunState(Enum):
+    """Where a run stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting"
+    ENDED = "ended"
+
+
+class RunMove(Enum):
+    """What can happen to a run."""
+
+    CLAIM = "claim"
+    WAIT = "wait"
+    END = "end"
+
+
+TRANSITIONS: Final[Mapping[RunState, Mapping[RunMove, RunState]]] = {
+    RunState.QUEUED: {RunMove.CLAIM: RunState.RUNNING, RunMove.END: RunState.ENDED},
+    RunState.RUNNING: {
+        RunMove.CLAIM: RunState.RUNNING,
+        RunMove.WAIT: RunState.WAITING,
+        RunMove.END: RunState.ENDED,
+    },
+    RunState.WAITING: {
+        RunMove.CLAIM: RunState.RUNNING,
+        RunMove.WAIT: RunState.WAITING,
+        RunMove.END: RunState.ENDED,
+    },
+    RunState.ENDED: {},
+}
+
+
+class Outcome(Enum):
+    """How a run ended, or that it waits for a person."""
+
+    DEPLOYED = "deployed"
+    APPROVED = "approved"
+    SKIPPED = "skipped"
+    NEEDS_APPROVAL = "needs approval"
+    REJECTED = "rejected"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One pass of the loop for one model in one environment.
+
+    Args:
+        fence: grows with every take-over; whoever holds an older number may change nothing.
+        outcome: set when the run ends, or ``NEEDS_APPROVAL`` while it waits for a person.
+        waits_for: such as ``job:…`` or ``approval``, while the run waits.
+        version: the number that the registry gave, once there is one.
+        error: the last words of the step that failed.
+    """
+
+    id: RunId
+    model: str
+    environment: str
+    started: datetime
+    state: RunState = RunState.QUEUED
+    fence: int = 0
+    force: bool = False
+    promote: int | None = None
+    outcome: Outcome | None = None
+    reason: str | None = None
+    waits_for: str | None = None
+    version: int | None = None
+    error: str | None = None
+    ended: datetime | None = None
+
+    def after(self, move: RunMove) -> "Run":
+        """Return this run as it stands once *move* has happened."""
+        try:
+            return replace(self, state=TRANSITIONS[self.state][move])
+        except KeyError:
+            raise IllegalMoveError(f"Run {self.id} is {self.state.value}: it cannot {move.value}.") from None
+
+
+class StepOutcome(Enum):
+    """How a step stands."""
+
+    STARTED = "started"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRecord:
+    """What the journal knows of one step of one run; ``result`` is the JSON that the step gave."""
+
+    name: str
+    outcome: StepOutcome
+    attempt: int
+    started: datetime
+    ended: datetime | None = None
+    result: Mapping[str, object] | None = None
+    error: str | None = None

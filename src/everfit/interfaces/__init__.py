@@ -1,0 +1,1 @@
+"""People and programs: parse, call one use case, render."""
