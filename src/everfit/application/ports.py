@@ -268,7 +268,9 @@ class Registry(Protocol):
         """
         ...
 
-    def served(self, claim: Claim, release: Release, *, reason: str, actor: str, roll_back: bool = False) -> None:
+    def served(
+        self, claim: Claim, release: Release, *, reason: str, actor: str, roll_back: bool = False
+    ) -> None:
         """Write that the version serves from now on and that the one before it does not.
 
         The version before is ``ROLLED_BACK`` when *roll_back*, else ``RETIRED``. Writing it twice is writing it once.
@@ -307,7 +309,9 @@ class Endpoints(Protocol):
         """
         ...
 
-    def shift(self, name: str, weights: Mapping[int, float], releases: Sequence[Release], *, fence: int) -> None:
+    def shift(
+        self, name: str, weights: Mapping[int, float], releases: Sequence[Release], *, fence: int
+    ) -> None:
         """Move the traffic in one atomic change; each version with a weight needs its release.
 
         Raises:

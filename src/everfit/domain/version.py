@@ -152,7 +152,9 @@ def release(version: Version, placement: Placement) -> Release:
     if verdict.artifact != version.artifact:
         raise RefusedError(f"{name} cannot serve: its verdict is about other bytes ({verdict.artifact}).")
     if placement.standing in (Standing.PENDING, Standing.REJECTED):
-        raise RefusedError(f"{name} cannot serve in {placement.environment}: it is {placement.standing.value}.")
+        raise RefusedError(
+            f"{name} cannot serve in {placement.environment}: it is {placement.standing.value}."
+        )
     if verdict.outcome is VerdictOutcome.REJECTED:
         raise RefusedError(f"{name} cannot serve in {placement.environment}: the gate rejected it.")
     approved = placement.approval is not None and placement.approval.approved

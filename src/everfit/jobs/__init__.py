@@ -1,1 +1,1 @@
-"""Programs that run inside a job, in their own process; they import nothing of Everfit but the domain and serving."""
+"""Programs that run inside a job, in a process of their own; they import only the domain and serving."""

@@ -1,1 +1,1 @@
-"""The data plane: the endpoint host and its workers; imports nothing of the control plane but the domain."""
+"""The data plane: the endpoint host and its workers; imports nothing of Everfit but the domain."""
