@@ -1,6 +1,7 @@
 """What the inside needs of the outside: one small protocol each, one contract suite for every adapter."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -74,6 +75,10 @@ class Code(Protocol):
         """Copy the code in *folder* once per content; *leave_out* are paths below it that are not code."""
         ...
 
+    def text(self, folder: str, path: str) -> str:
+        """Return the text of a file in a frozen folder, or raise ``NotFoundError``."""
+        ...
+
 
 class Jobs(Protocol):
     """Starts, observes and stops work that runs in processes of its own."""
@@ -92,6 +97,10 @@ class Jobs(Protocol):
 
     def stop(self, name: str) -> None:
         """Ask the job's whole process group to end, with its grace; return at once."""
+        ...
+
+    def report(self, name: str, file: str) -> Mapping[str, object]:
+        """Return the JSON file that the job wrote below its ``output/``, or raise ``NotFoundError``."""
         ...
 
     def log(self, name: str, start: int = 0) -> Iterator[bytes]:
@@ -178,12 +187,23 @@ class RunStore(Protocol):
         """Return the run that has not ended, if there is one; the oldest if there are several."""
         ...
 
-    def claim(
-        self, model: str, environment: str, *, owner: str, lease: timedelta, run: RunId | None = None
+    def claim(  # noqa: PLR0913 - a lease is all of these
+        self,
+        model: str,
+        environment: str,
+        *,
+        owner: str,
+        lease: timedelta,
+        run: RunId | None = None,
+        take_over: bool = False,
     ) -> Claim:
         """Take the lease of the model and environment with a higher fence; a claimed run is running then.
 
         A lease may be taken when it has run out, when its owner is known to be dead, or when it is free.
+
+        Args:
+            take_over: take it from a living owner as well, whose next write is refused: the way back waits for
+                nobody.
 
         Raises:
             BusyError: a living owner holds it; the message names it.
@@ -334,3 +354,45 @@ class Endpoints(Protocol):
     def stop(self) -> bool:
         """Stop the host when there is one; False when none was running."""
         ...
+
+
+class Heart(Protocol):
+    """Keeps a claim alive while work goes on."""
+
+    def beating(self, claim: Claim) -> AbstractContextManager[None]:
+        """Renew the claim's lease in the background for as long as the context lasts."""
+        ...
+
+
+class Progress(Protocol):
+    """Is told what happens, as it happens; it decides nothing."""
+
+    def step_started(self, name: str, attempt: int) -> None:
+        """A step starts."""
+        ...
+
+    def step_ended(self, name: str, outcome: str, seconds: float) -> None:
+        """A step is done, failed or waits."""
+        ...
+
+    def printed(self, output: bytes) -> None:
+        """The user's script has printed something."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Everything that the application needs of the outside, chosen by bootstrap."""
+
+    clock: Clock
+    ids: Ids
+    data: DataSource
+    code: Code
+    jobs: Jobs
+    artifacts: Artifacts
+    store: RunStore
+    registry: Registry
+    endpoints: Endpoints
+    heart: Heart
+    progress: Progress
+    owner: str

@@ -1,0 +1,160 @@
+"""Walks a run through the loop, so that it can be killed anywhere and goes on where it was.
+
+Before a step acts, the store says that it has started; after it, the store holds what it gave. What is done is
+never done again. A step that had started and gave nothing looks at the outside before it acts. Whoever has lost the
+claim learns it at the next write and stops.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final, assert_never
+
+from everfit.application.loop import LOOP
+from everfit.application.ports import Claim, Ports
+from everfit.application.step import Answer, AwaitApproval, AwaitJob, Context, Done, End, Step, Workspace
+from everfit.domain.errors import BackendError, EverfitError, FencedError, StateError
+from everfit.domain.job import JobState
+from everfit.domain.run import Outcome, Run, RunId, RunState, StepOutcome
+
+LEASE: Final = timedelta(seconds=30)
+PATIENCE: Final = timedelta(seconds=1)
+"""How long one look at a job may take before what it printed is shown."""
+
+
+def drive(run: RunId, workspace: Workspace, ports: Ports) -> Run:
+    """Take the run as far as it can go: to its end, or to where it waits for a person.
+
+    Raises:
+        BusyError: another living process drives it.
+        FencedError: another process has taken it over.
+        StateError: the store cannot be written; the run is left as it is, to be resumed.
+    """
+    found = ports.store.run(run)
+    if found.state is RunState.ENDED:
+        return found
+    claim = ports.store.claim(found.model, found.environment, owner=ports.owner, lease=LEASE, run=run)
+    try:
+        with ports.heart.beating(claim):
+            _walk(claim, ports.store.run(run), workspace, ports)
+    finally:
+        ports.store.release(claim)
+    return ports.store.run(run)
+
+
+def _walk(claim: Claim, run: Run, workspace: Workspace, ports: Ports) -> None:
+    done = {
+        record.name: record.result or {}
+        for record in ports.store.steps(run.id)
+        if record.outcome is StepOutcome.DONE
+    }
+    environment = workspace.project.environments.get(run.environment)
+    if environment is None:
+        ports.store.end(claim, Outcome.FAILED, f"everfit.yaml has no environment {run.environment!r} any more")
+        return
+    for step in LOOP:
+        if step.name in done:
+            continue
+        context = Context(
+            run=ports.store.run(run.id),
+            claim=claim,
+            workspace=workspace,
+            environment=environment,
+            ports=ports,
+            results=done,
+            attempt=0,
+        )
+        answer = _perform(step, context)
+        if not isinstance(answer, Done):
+            return
+        done[step.name] = answer.result
+
+
+def _perform(step: Step, context: Context) -> Answer | None:
+    """Try the step until it answers for good; None means that the run has ended with an error."""
+    ports, claim = context.ports, context.claim
+    while True:
+        begun = ports.clock.now()
+        attempt = ports.store.begin_step(claim, step.name).attempt
+        ports.progress.step_started(step.name, attempt)
+        try:
+            answer = _answer(step, context)
+            _keep(step, answer, context)
+        except (FencedError, StateError):
+            raise
+        except KeyboardInterrupt:
+            if not step.settles:
+                _fail(step, context, "stopped by the keyboard; nothing that serves was changed")
+            raise
+        except EverfitError as error:
+            again = isinstance(error, BackendError) and error.retryable and attempt < step.attempts
+            ports.store.fail_step(claim, step.name, str(error))
+            ports.progress.step_ended(step.name, "again" if again else "failed", _since(begun, ports))
+            if again:
+                continue
+            ports.store.end(claim, Outcome.FAILED, f"{step.name} failed: {error}", error=str(error))
+            return None
+        ports.progress.step_ended(step.name, _word(answer), _since(begun, ports))
+        return answer
+
+
+def _fail(step: Step, context: Context, reason: str) -> None:
+    context.ports.store.fail_step(context.claim, step.name, reason)
+    context.ports.store.end(context.claim, Outcome.FAILED, reason, error=reason)
+    context.ports.progress.step_ended(step.name, "stopped", 0.0)
+
+
+def _answer(step: Step, context: Context) -> Answer:
+    """Ask the step until it no longer waits for a job."""
+    shown: dict[str, int] = {}
+    while True:
+        answer = step.function(context)
+        if not isinstance(answer, AwaitJob):
+            return answer
+        context.ports.store.wait(context.claim, f"job:{answer.job}")
+        try:
+            _watch(answer.job, context.ports, shown)
+        except KeyboardInterrupt:
+            context.ports.jobs.stop(answer.job)
+            raise
+
+
+def _watch(job: str, ports: Ports, shown: dict[str, int]) -> None:
+    """Show what the job prints until it has ended."""
+    while True:
+        status = ports.jobs.wait(job, PATIENCE)
+        for output in ports.jobs.log(job, shown.get(job, 0)):
+            shown[job] = shown.get(job, 0) + len(output)
+            ports.progress.printed(output)
+        if status.state is not JobState.RUNNING:
+            return
+
+
+def _keep(step: Step, answer: Answer, context: Context) -> None:
+    store, claim = context.ports.store, context.claim
+    match answer:
+        case Done():
+            store.finish_step(claim, step.name, answer.result)
+        case End():
+            store.finish_step(claim, step.name, answer.result)
+            store.end(claim, answer.outcome, answer.reason)
+        case AwaitApproval():
+            store.wait(claim, f"approval:{answer.version}", Outcome.NEEDS_APPROVAL)
+        case AwaitJob():
+            raise BackendError(f"The step {step.name} still waits for {answer.job}.")
+        case _:
+            assert_never(answer)
+
+
+def _word(answer: Answer) -> str:
+    match answer:
+        case Done():
+            return "done"
+        case End():
+            return answer.outcome.value
+        case AwaitApproval() | AwaitJob():
+            return "waits"
+        case _:
+            assert_never(answer)
+
+
+def _since(begun: datetime, ports: Ports) -> float:
+    return (ports.clock.now() - begun).total_seconds()

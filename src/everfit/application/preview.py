@@ -1,0 +1,25 @@
+"""Tell what a run would do, without doing it."""
+
+from everfit.application.ports import Ports
+from everfit.application.retraining import Request, environment_of, promoted_version, unfinished
+from everfit.application.step import Workspace
+from everfit.application.steps.snapshot import champion_in, freeze, nothing_new
+
+
+def preview(request: Request, workspace: Workspace, ports: Ports) -> dict[str, object]:
+    """Return what a run would do and why; the data is listed and frozen, nothing is trained or changed."""
+    environment = environment_of(workspace, request.environment)
+    plan: dict[str, object] = {"model": workspace.model, "environment": environment.name, "endpoint": environment.endpoint}
+    interrupted = unfinished(workspace, environment, ports)
+    if interrupted is not None:
+        return {**plan, "would": "resume", "reason": f"run {interrupted.id} was interrupted"}
+    promote = promoted_version(request, workspace, environment, ports)
+    champion = champion_in(workspace.model, environment, ports)
+    frozen = freeze(workspace, environment, champion, ports)
+    plan |= {key: frozen[key] for key in ("champion", "snapshot", "files", "bytes", "change")}
+    reason = None if request.force else nothing_new(frozen, champion, promote)
+    if reason is not None:
+        return {**plan, "would": "skip", "reason": reason}
+    if promote is not None:
+        return {**plan, "would": "promote", "reason": f"version {promote} would be judged by {environment.name}'s own gate"}
+    return {**plan, "would": "train", "reason": "there is something new to learn from"}

@@ -1,0 +1,138 @@
+"""What a person may do with a version: approve it, turn it away, or go back to the last good one."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from everfit.application.journal import LEASE, drive
+from everfit.application.ports import Ports
+from everfit.application.serving import sample_of, served_version
+from everfit.application.step import Workspace
+from everfit.domain.endpoint import SampleRequest
+from everfit.domain.errors import NotFoundError, RefusedError
+from everfit.domain.project import Environment
+from everfit.domain.run import Outcome, Run, RunId
+from everfit.domain.version import Approval, Placement, Standing, last_good, release
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What a person decided, and why."""
+
+    version: int
+    approved: bool
+    actor: str
+    reason: str
+
+
+def decide(decision: Decision, environment: Environment, workspace: Workspace, ports: Ports) -> Run | None:
+    """Keep the decision and take the run that waits for it to its end; deciding the same twice is deciding once.
+
+    None when no run waits for the version any more.
+    """
+    placement = ports.registry.placement(workspace.model, environment.name, decision.version)
+    ports.registry.decide(
+        Approval(
+            model=workspace.model,
+            environment=environment.name,
+            version=decision.version,
+            approved=decision.approved,
+            actor=decision.actor,
+            reason=decision.reason,
+            verdict=placement.verdict.id,
+            at=ports.clock.now(),
+        )
+    )
+    waiting = waiting_run(decision.version, environment, workspace, ports)
+    return None if waiting is None else drive(waiting.id, workspace, ports)
+
+
+def waiting_run(version: int, environment: Environment, workspace: Workspace, ports: Ports) -> Run | None:
+    """Return the run that waits for a person to decide about *version*."""
+    runs = ports.store.runs(workspace.model, environment.name)
+    return next(
+        (run for run in runs if run.version == version and run.outcome is Outcome.NEEDS_APPROVAL and run.ended is None),
+        None,
+    )
+
+
+def newer_champion(version: int, environment: Environment, workspace: Workspace, ports: Ports) -> int | None:
+    """Return the champion when it is newer than *version*: what approving would replace."""
+    champion = ports.registry.champion(workspace.model, environment.name)
+    return champion if champion is not None and champion > version else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WayBack:
+    """What a rollback does: from which version to which."""
+
+    before: int
+    after: int
+
+
+def way_back(environment: Environment, workspace: Workspace, ports: Ports, to: int | None = None) -> WayBack:
+    """Return where a rollback leads, after making sure that it can: the version exists and its bytes are whole.
+
+    Args:
+        to: the version; None goes to the last good one.
+
+    Raises:
+        RefusedError: there is nothing to go back to, or it may not serve.
+    """
+    model = workspace.model
+    champion = ports.registry.champion(model, environment.name)
+    if champion is None:
+        raise RefusedError(f"Nothing serves in {environment.name} yet, so there is nothing to go back from.")
+    history = ports.registry.history(model, environment.name)
+    target = last_good(history, champion) if to is None else to
+    if target is None:
+        raise RefusedError(f"Version {champion} is the only one that has served well in {environment.name}.")
+    if target == champion:
+        raise RefusedError(f"Version {target} serves in {environment.name} already.")
+    if target not in {served.version for served in history}:
+        raise RefusedError(f"Version {target} has never served in {environment.name}; a rollback goes to one that has.")
+    release(ports.registry.version(model, target), ports.registry.placement(model, environment.name, target))
+    ports.artifacts.verify(ports.registry.version(model, target).artifact)
+    return WayBack(before=champion, after=target)
+
+
+ROLLBACK: Final = "rolled back by hand"
+
+
+def roll_back(
+    environment: Environment,
+    workspace: Workspace,
+    ports: Ports,
+    *,
+    actor: str,
+    reason: str = ROLLBACK,
+    to: int | None = None,
+) -> WayBack:
+    """Put the last good version back, whatever else is going on; a run under way is judged anew by its own step."""
+    way = way_back(environment, workspace, ports, to)
+    claim = ports.store.claim(workspace.model, environment.name, owner=ports.owner, lease=LEASE, take_over=True)
+    try:
+        version = ports.registry.version(workspace.model, way.after)
+        proof = release(version, ports.registry.placement(workspace.model, environment.name, way.after))
+        folder = ports.artifacts.unpacked(version.artifact)
+        model = served_version(version, folder, workspace.project.serve.workers, _sample(way.after, workspace, ports))
+        ports.endpoints.restore(environment.endpoint, model, proof, fence=claim.fence)
+        ports.registry.served(claim, proof, reason=reason, actor=actor, roll_back=True)
+        ports.endpoints.settle(environment.endpoint, [way.after, way.before], fence=claim.fence)
+    finally:
+        ports.store.release(claim)
+    return way
+
+
+def _sample(version: int, workspace: Workspace, ports: Ports) -> SampleRequest | None:
+    run = ports.store.run(RunId(ports.registry.version(workspace.model, version).run))
+    results = {record.name: record.result or {} for record in ports.store.steps(run.id)}
+    return sample_of(results)
+
+
+def latest_pending(environment: Environment, workspace: Workspace, ports: Ports) -> Placement:
+    """Return the newest version that waits for approval, or raise ``NotFoundError``."""
+    placements = ports.registry.placements(workspace.model, environment.name)
+    pending = [placement for placement in placements if placement.standing is Standing.PENDING]
+    if not pending:
+        raise NotFoundError(f"No version of {workspace.model} waits for approval in {environment.name}.")
+    return pending[-1]

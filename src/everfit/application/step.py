@@ -1,0 +1,110 @@
+"""What a step of the loop is given, and the four things it can answer.
+
+A step is named, takes and gives plain JSON, and is safe to repeat: it looks at what is there before it acts.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from everfit.application.facts import Facts
+from everfit.application.ports import Claim, Ports
+from everfit.domain.errors import BackendError
+from everfit.domain.project import Environment, Project
+from everfit.domain.run import Outcome, Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    """A project on this machine, with its paths resolved.
+
+    Args:
+        folder: where ``everfit.yaml`` lies.
+        leave_out: paths below it that are not code: the data.
+    """
+
+    folder: str
+    project: Project
+    leave_out: tuple[str, ...] = ()
+
+    @property
+    def model(self) -> str:
+        """Name of the model that the project keeps fresh."""
+        return self.project.model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What a step is given.
+
+    Args:
+        results: what the earlier steps of this run gave, by step name.
+        attempt: counted from 1; above 1 an earlier try may have had its effect, so look first.
+    """
+
+    run: Run
+    claim: Claim
+    workspace: Workspace
+    environment: Environment
+    ports: Ports
+    results: Mapping[str, Mapping[str, object]]
+    attempt: int
+
+    @property
+    def project(self) -> Project:
+        """The project of this run."""
+        return self.workspace.project
+
+    def result(self, step: str) -> Facts:
+        """Return what an earlier step gave."""
+        if step not in self.results:
+            raise BackendError(f"Run {self.run.id} has no result of its step {step!r}; the journal is incomplete.")
+        return Facts(f"The result of {step}", self.results[step])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """The step is done; its result is kept."""
+
+    result: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwaitJob:
+    """The step goes on when the job has ended."""
+
+    job: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwaitApproval:
+    """The step goes on when a person has decided."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """The run ends here."""
+
+    outcome: Outcome
+    reason: str
+    result: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+Answer = Done | AwaitJob | AwaitApproval | End
+StepFunction = Callable[[Context], Answer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One entry of the loop.
+
+    Args:
+        attempts: how often it is tried when the outside fails in a way that trying again can mend.
+        settles: whether it changes the endpoint, so that it is never broken off half-way on request.
+    """
+
+    name: str
+    function: StepFunction
+    attempts: int = 3
+    settles: bool = False

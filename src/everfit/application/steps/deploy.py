@@ -1,0 +1,56 @@
+"""Put the version behind the same endpoint: stage, shift, look, write down."""
+
+from everfit.application.serving import sample_of, served_version
+from everfit.application.step import Answer, Context, Done, End
+from everfit.domain.errors import RunFailedError
+from everfit.domain.run import Outcome
+from everfit.domain.version import Placement, Release, Version, last_good, release
+
+
+def deploy(context: Context) -> Answer:
+    """Move the endpoint to the version, once; a second try finds the first one's work."""
+    ports, environment = context.ports, context.environment
+    number = context.result("register").whole("version")
+    version = ports.registry.version(context.project.model, number)
+    placement = ports.registry.placement(context.project.model, environment.name, number)
+    before = ports.registry.champion(context.project.model, environment.name)
+    proof = release(version, placement)
+    stale = _stale_comparison(placement, before, number)
+    if stale is not None:
+        return End(outcome=Outcome.FAILED, reason=stale)
+    _shift(context, version, proof)
+    reason = "first version" if before is None else f"passed its gate against version {before}"
+    if context.run.promote is not None:
+        reason = f"promoted: {reason}"
+    if placement.approval is not None:
+        reason = f"{reason}; approved by {placement.approval.actor}: {placement.approval.reason}"
+    ports.registry.served(context.claim, proof, reason=reason, actor=context.run.id)
+    keep = last_good(ports.registry.history(context.project.model, environment.name), number)
+    ports.endpoints.settle(environment.endpoint, [n for n in (number, keep) if n is not None], fence=context.claim.fence)
+    state = ports.endpoints.describe(environment.endpoint)
+    return Done(
+        result={"from": context.result("evaluate").whole_or_none("champion"), "to": number, "url": state.url if state else None}
+    )
+
+
+def _stale_comparison(placement: Placement, champion: int | None, number: int) -> str | None:
+    """Say why a verdict about another champion decides nothing any more, unless a person approved it knowing that."""
+    approved = placement.approval is not None and placement.approval.approved
+    if approved or champion in (placement.verdict.champion, number):
+        return None
+    return (
+        f"version {number} was judged against version {placement.verdict.champion}, but version {champion} serves "
+        "by now; nothing was changed; run again to judge it against what serves"
+    )
+
+
+def _shift(context: Context, version: Version, proof: Release) -> None:
+    endpoints, name, number = context.ports.endpoints, context.environment.endpoint, version.number
+    context.ports.artifacts.verify(version.artifact)
+    folder = context.ports.artifacts.unpacked(version.artifact)
+    model = served_version(version, folder, context.project.serve.workers, sample_of(context.results))
+    endpoints.stage(name, model, fence=context.claim.fence)
+    endpoints.shift(name, {number: 1.0}, [proof], fence=context.claim.fence)
+    state = endpoints.describe(name)
+    if state is None or state.weights.get(number) != 1.0 or state.artifacts.get(number) != version.artifact:
+        raise RunFailedError(f"The endpoint {name} does not serve version {number} after it was told to; see its log.")

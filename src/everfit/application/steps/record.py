@@ -1,0 +1,31 @@
+"""End the run: say what serves, and let go of what no longer has to be kept."""
+
+from everfit.application.step import Answer, Context, End
+from everfit.domain.retention import removable
+from everfit.domain.run import Outcome
+
+KEPT_VERSIONS = 10
+
+
+def record(context: Context) -> Answer:
+    """Remove artifacts by policy, never the champion's nor the last good one's, and end the run."""
+    model, deployed = context.project.model, context.result("deploy")
+    removed = _forget(context)
+    before, after = deployed.whole_or_none("from"), deployed.whole("to")
+    over = "" if before is None else f" and took over from version {before}"
+    reason = f"version {after} of {model} passed its gate{over} behind {context.environment.endpoint}"
+    return End(outcome=Outcome.DEPLOYED, reason=reason, result={"removed": removed})
+
+
+def _forget(context: Context) -> list[int]:
+    registry, model = context.ports.registry, context.project.model
+    versions = registry.versions(model)
+    placements = [
+        placement for name in context.project.environments for placement in registry.placements(model, name)
+    ]
+    numbers = removable(versions, placements, registry.history(model), KEPT_VERSIONS)
+    kept = {version.artifact for version in versions if version.number not in numbers}
+    for version in versions:
+        if version.number in numbers and version.artifact not in kept:
+            context.ports.artifacts.delete(version.artifact)
+    return list(numbers)

@@ -1,0 +1,95 @@
+"""Freeze the data and the code; end the run when there is nothing new to learn from."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+from everfit.application.ports import Ports
+from everfit.application.step import Answer, Context, Done, End, Workspace
+from everfit.domain.errors import NotFoundError
+from everfit.domain.lineage import training_configuration
+from everfit.domain.project import Environment, Project
+from everfit.domain.run import Outcome
+from everfit.domain.snapshot import Snapshot, SnapshotId, change_between
+from everfit.domain.version import Version
+
+
+def snapshot(context: Context) -> Answer:
+    """Freeze what this run learns from, and compare it with what the champion learnt from."""
+    run = context.run
+    champion = champion_of(context)
+    frozen = freeze(context.workspace, context.environment, champion, context.ports)
+    reason = None if run.force else nothing_new(frozen, champion, run.promote)
+    if reason is not None:
+        return End(outcome=Outcome.SKIPPED, reason=reason, result=frozen)
+    return Done(result=frozen)
+
+
+def champion_of(context: Context) -> Version | None:
+    """Return the version that serves in the run's environment."""
+    return champion_in(context.project.model, context.environment, context.ports)
+
+
+def champion_in(model: str, environment: Environment, ports: Ports) -> Version | None:
+    """Return the version that serves in *environment*."""
+    number = ports.registry.champion(model, environment.name)
+    return None if number is None else ports.registry.version(model, number)
+
+
+def freeze(
+    workspace: Workspace, environment: Environment, champion: Version | None, ports: Ports
+) -> Mapping[str, object]:
+    """Freeze data and code, and return their digests and what has changed since the champion's data."""
+    project = workspace.project
+    code = ports.code.freeze(workspace.folder, leave_out=workspace.leave_out)
+    data = ports.data.freeze(project.data_in(environment).source)
+    return {
+        "snapshot": data.id,
+        "files": len(data.files),
+        "bytes": data.size,
+        "change": _change(champion, data, ports),
+        "code": code.digest,
+        "code_folder": code.folder,
+        "commit": code.commit,
+        "dirty": code.is_dirty,
+        "config": configuration_digest(project, environment),
+        "champion": None if champion is None else champion.number,
+    }
+
+
+def nothing_new(frozen: Mapping[str, object], champion: Version | None, promote: int | None) -> str | None:
+    """Say why there is nothing to do, or None when there is."""
+    if champion is None:
+        return None
+    if promote is not None:
+        return f"version {promote} serves already" if champion.number == promote else None
+    if (champion.snapshot, champion.code, champion.config) == tuple(frozen[key] for key in ("snapshot", "code", "config")):
+        return (
+            f"nothing new to learn from: data, code and configuration are those of version {champion.number}, "
+            "which serves; use --force to train all the same"
+        )
+    return None
+
+
+def configuration_digest(project: Project, environment: Environment) -> str:
+    """Return the digest of everything in the project that a training depends on."""
+    settings = training_configuration(project, environment)
+    text = json.dumps(settings, sort_keys=True, default=str, separators=(",", ":"))
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def _change(champion: Version | None, new: Snapshot, ports: Ports) -> dict[str, object]:
+    try:
+        old = None if champion is None else ports.data.snapshot(SnapshotId(champion.snapshot))
+    except NotFoundError:
+        old = None
+    if old is None:
+        return {"since": None, "added": len(new.files), "removed": 0, "replaced": 0, "new_bytes": new.size}
+    change = change_between(old, new)
+    return {
+        "since": old.id,
+        "added": len(change.added),
+        "removed": len(change.removed),
+        "replaced": len(change.replaced),
+        "new_bytes": change.new_bytes,
+    }

@@ -1,0 +1,81 @@
+"""Train the challenger with the user's own script, and pack it; or take the bytes that are to be promoted."""
+
+from everfit.application.step import Answer, Context, Done
+from everfit.application.steps.job import settled
+from everfit.application.steps.prepare import SEED
+from everfit.domain.job import JobKind, JobSpec, JobStatus
+
+
+def train(context: Context) -> Answer:
+    """Run the training job and pack what it made, with its serving code, as one immutable artifact."""
+    if context.run.promote is not None:
+        return _take(context, context.run.promote)
+    job = settled(context, training_spec(context), repeatable=False)
+    if not isinstance(job, tuple):
+        return job
+    name, status = job
+    return Done(result={"job": name, **_packed(context, status)})
+
+
+def training_spec(context: Context) -> JobSpec:
+    """Return the job of the user's script, by SageMaker's training contract."""
+    project, training = context.project, context.project.train
+    output = context.result("prepare").text("output")
+    data = project.data_in(context.environment)
+    channels = {"train": f"{output}/output/train"}
+    if data.validation > 0:
+        channels["validation"] = f"{output}/output/validation"
+    return JobSpec(
+        name=f"{context.run.id}-train",
+        kind=JobKind.TRAIN,
+        run=context.run.id,
+        code=context.result("snapshot").text("code_folder"),
+        program=training.script,
+        requirements=requirements_text(context),
+        hyperparameters=training.hyperparameters,
+        channels=channels,
+        environment={"EVERFIT_SEED": str(SEED), **training.environment},
+        secrets=project.secrets,
+        metric_definitions=training.metric_definitions,
+        checkpoints=True,
+        timeout=training.timeout,
+        grace=training.grace,
+    )
+
+
+def requirements_text(context: Context) -> str | None:
+    """Return what the project's requirements file said when the code was frozen."""
+    name = context.project.train.requirements
+    if name is None:
+        return None
+    return context.ports.code.text(context.result("snapshot").text("code_folder"), name)
+
+
+def _packed(context: Context, status: JobStatus) -> dict[str, object]:
+    needs_code = context.project.serve.script is not None
+    code = context.result("snapshot").text("code_folder") if needs_code else None
+    artifact = context.ports.artifacts.pack(f"{status.output}/model", code, requirements_text(context))
+    return {
+        "artifact": artifact.digest,
+        "size": artifact.size,
+        "claims": dict(status.claims),
+        "python": status.python,
+        "packages": dict(status.packages),
+        "script": context.project.serve.script,
+        "seconds": status.seconds,
+        "peak_memory": status.peak_memory,
+    }
+
+
+def _take(context: Context, number: int) -> Answer:
+    version = context.ports.registry.version(context.project.model, number)
+    return Done(
+        result={
+            "artifact": version.artifact,
+            "size": version.size,
+            "claims": version.claims,
+            "python": version.lineage.get("python"),
+            "script": version.lineage.get("script"),
+            "seconds": 0.0,
+        }
+    )

@@ -1,0 +1,80 @@
+"""The one place that chooses concrete adapters."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from everfit.adapters.local.artifacts import LocalArtifacts
+from everfit.adapters.local.clock import SystemClock
+from everfit.adapters.local.code import LocalCode
+from everfit.adapters.local.data_source import LocalDataSource
+from everfit.adapters.local.database import Database
+from everfit.adapters.local.endpoints import LocalEndpoints
+from everfit.adapters.local.heart import ThreadHeart
+from everfit.adapters.local.ids import TimeIds
+from everfit.adapters.local.jobs import LocalJobs
+from everfit.adapters.local.processes import own_identity
+from everfit.adapters.local.project_file import read_project
+from everfit.adapters.local.registry import SqliteRegistry
+from everfit.adapters.local.run_store import SqliteRunStore
+from everfit.application.journal import LEASE
+from everfit.application.ports import Ports, Progress
+from everfit.application.step import Workspace
+from everfit.domain.project import Data, Environment, Project
+from everfit.settings import Settings
+
+
+def open_workspace(folder: Path, settings: Settings) -> Workspace:
+    """Read the project in *folder*, with its paths resolved; raise ``ProjectError`` with everything wrong in it."""
+    folder = folder.resolve()
+    project = _resolved(folder, read_project(folder, settings.variables))
+    sources = [project.data, *(each.data for each in project.environments.values() if each.data is not None)]
+    return Workspace(folder=str(folder), project=project, leave_out=tuple(filter(None, (_below(folder, data) for data in sources))))
+
+
+def open_ports(workspace: Workspace, settings: Settings, progress: Progress) -> Ports:
+    """Return the local backend, with its state in the project's state folder."""
+    home = state_folder(Path(workspace.folder), settings)
+    clock = SystemClock()
+    database = Database(home / "state.db")
+    store = SqliteRunStore(database, clock)
+    return Ports(
+        clock=clock,
+        ids=TimeIds(),
+        data=LocalDataSource(home),
+        code=LocalCode(home),
+        jobs=LocalJobs(home),
+        artifacts=LocalArtifacts(home),
+        store=store,
+        registry=SqliteRegistry(database, clock),
+        endpoints=LocalEndpoints(home, settings.port),
+        heart=ThreadHeart(store, LEASE),
+        progress=progress,
+        owner=own_identity(),
+    )
+
+
+def state_folder(folder: Path, settings: Settings) -> Path:
+    """Return where the state of the project in *folder* lies."""
+    return settings.home or folder.resolve() / ".everfit"
+
+
+def _resolved(folder: Path, project: Project) -> Project:
+    environments: Mapping[str, Environment] = {
+        name: environment if environment.data is None else replace(environment, data=_placed(folder, environment.data))
+        for name, environment in project.environments.items()
+    }
+    return replace(project, data=_placed(folder, project.data), environments=environments)
+
+
+def _placed(folder: Path, data: Data) -> Data:
+    return data if "://" in data.source else replace(data, source=str(folder / data.source))
+
+
+def _below(folder: Path, data: Data) -> str:
+    """Return the data's place below the project folder; a glob counts from its first fixed folder on."""
+    if "://" in data.source:
+        return ""
+    fixed = data.source.split("*", 1)[0].rstrip("/")
+    path = Path(fixed)
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) and path != folder else ""

@@ -1,0 +1,44 @@
+"""Reads the environment once; everything else receives values."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from everfit.domain.errors import RequestError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What an operator may choose.
+
+    Args:
+        home: state folder; None means ``.everfit`` in the project folder.
+        port: of the endpoint host; None means that it chooses one at its first start and keeps it.
+        variables: what ``${NAME}`` in ``everfit.yaml`` may stand for.
+        actor: who acts, for the records.
+    """
+
+    home: Path | None
+    port: int | None
+    variables: Mapping[str, str]
+    actor: str
+
+
+def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Return the settings found in *environment*."""
+    home = environment.get("EVERFIT_HOME")
+    return Settings(
+        home=Path(home).expanduser().resolve() if home else None,
+        port=_port(environment.get("EVERFIT_PORT")),
+        variables=environment,
+        actor=environment.get("EVERFIT_ACTOR") or environment.get("USER") or environment.get("LOGNAME") or "unknown",
+    )
+
+
+def _port(text: str | None) -> int | None:
+    if not text:
+        return None
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise RequestError(f"EVERFIT_PORT is {text!r}: it must be a port number from 1 to 65535.")
+    return int(text)
