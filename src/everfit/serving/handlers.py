@@ -1,0 +1,89 @@
+"""Load a model and ask it, by the user's handlers or the default ones, as SageMaker's inference toolkit does.
+
+Runs in the model's own interpreter: nothing but the standard library is imported before a model needs it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from everfit.serving.answer_body import as_json, preferred, write_answer
+from everfit.serving.errors import UnreadableRequestError, UnusableModelError
+from everfit.serving.model_files import load_model_file
+from everfit.serving.predictors import predict
+from everfit.serving.request_body import as_text, read_request
+from everfit.serving.user_script import UserScript, failure_text, find_script, import_script, open_code_folder
+
+__all__ = ["LoadedModel", "UnreadableRequestError", "UnusableModelError", "load"]
+
+DECODED = ("application/json", "text/csv")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A model that can be asked.
+
+    Args:
+        model: whatever ``model_fn`` returned.
+        script: None when the default handlers serve.
+    """
+
+    model: Any
+    script: UserScript | None
+
+    def invoke(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
+        """Return the answer and its content type; what the user's code raises passes through."""
+        kind = content_type.partition(";")[0].strip().lower() or "application/json"
+        data = as_text(body) if kind in DECODED else body
+        if self._has("transform_fn"):
+            wanted = preferred(accept)
+            return answered(
+                cast("UserScript", self.script).call("transform_fn", self.model, data, kind, wanted), wanted
+            )
+        rows = self._call("input_fn", data, kind) if self._has("input_fn") else read_request(data, kind)
+        prediction = (
+            self._call("predict_fn", rows, self.model) if self._has("predict_fn") else predict(rows, self.model)
+        )
+        if not self._has("output_fn"):
+            return write_answer(prediction, accept)
+        wanted = preferred(accept)
+        return answered(self._call("output_fn", prediction, wanted), wanted)
+
+    def _has(self, handler: str) -> bool:
+        return self.script is not None and self.script.has(handler)
+
+    def _call(self, handler: str, *arguments: object) -> Any:
+        return cast("UserScript", self.script).call(handler, *arguments)
+
+
+def answered(result: Any, content_type: str) -> tuple[bytes, str]:
+    """Return what a user's handler gave as bytes and content type; a pair names its own."""
+    if isinstance(result, tuple):
+        result, content_type = cast("tuple[Any, str]", result)
+    if isinstance(result, str):
+        return result.encode(), str(content_type)
+    if isinstance(result, (bytes, bytearray, memoryview)):
+        return bytes(cast("bytes", result)), str(content_type)
+    return as_json(result), str(content_type)
+
+
+def load(model: str, script: str | None) -> LoadedModel:
+    """Load the model in the folder *model* by *script* below its ``code``, or raise ``UnusableModelError``.
+
+    Args:
+        model: the unpacked artifact.
+        script: None takes ``code/inference.py`` when there is one, else the default handlers.
+    """
+    folder = Path(model).resolve()
+    if not folder.is_dir():
+        raise UnusableModelError(f"There is no model folder {model}.")
+    path = find_script(folder, script)
+    open_code_folder(folder, path)
+    user_script = None if path is None else import_script(path, folder)
+    if user_script is None or not user_script.has("model_fn"):
+        return LoadedModel(model=load_model_file(folder), script=user_script)
+    try:
+        loaded = user_script.call("model_fn", str(folder))
+    except (Exception, SystemExit) as error:  # whatever the user's code does wrong, the model is not loaded
+        raise UnusableModelError(f"model_fn failed: {failure_text(error, folder / 'code')}") from error
+    return LoadedModel(model=loaded, script=user_script)
