@@ -15,6 +15,7 @@ from everfit.adapters.local.ids import TimeIds
 from everfit.adapters.local.jobs import LocalJobs
 from everfit.adapters.local.processes import own_identity
 from everfit.adapters.local.project_file import read_project
+from everfit.adapters.local.project_template import KINDS, write_template
 from everfit.adapters.local.registry import SqliteRegistry
 from everfit.adapters.local.run_store import SqliteRunStore
 from everfit.application.journal import LEASE
@@ -29,7 +30,9 @@ def open_workspace(folder: Path, settings: Settings) -> Workspace:
     folder = folder.resolve()
     project = _resolved(folder, read_project(folder, settings.variables))
     sources = [project.data, *(each.data for each in project.environments.values() if each.data is not None)]
-    return Workspace(folder=str(folder), project=project, leave_out=tuple(filter(None, (_below(folder, data) for data in sources))))
+    return Workspace(
+        folder=str(folder), project=project, leave_out=tuple(filter(None, (_below(folder, data) for data in sources)))
+    )
 
 
 def open_ports(workspace: Workspace, settings: Settings, progress: Progress) -> Ports:
@@ -78,3 +81,12 @@ def _below(folder: Path, data: Data) -> str:
     fixed = data.source.split("*", 1)[0].rstrip("/")
     path = Path(fixed)
     return str(path.relative_to(folder)) if path.is_relative_to(folder) and path != folder else ""
+
+
+TEMPLATES = KINDS
+"""The kinds of project that ``write_project`` can write."""
+
+
+def write_project(kind: str, folder: Path) -> list[str]:
+    """Write a small working project and return its files; nothing that exists is overwritten."""
+    return write_template(kind, folder)

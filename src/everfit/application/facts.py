@@ -56,6 +56,11 @@ class Facts:
             return value
         return self._refuse(name, "a number")
 
+    def numbers(self, name: str) -> Mapping[str, float]:
+        """Return the numbers in an object; what is not a number is left out."""
+        values = self.mapping(name).items()
+        return {key: float(value) for key, value in values if isinstance(value, (int, float))}
+
     def children(self) -> Iterator[tuple[str, "Facts"]]:
         """Yield each object below this one with its name."""
         for name, value in self._values.items():

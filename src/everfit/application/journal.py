@@ -42,9 +42,7 @@ def drive(run: RunId, workspace: Workspace, ports: Ports) -> Run:
 
 def _walk(claim: Claim, run: Run, workspace: Workspace, ports: Ports) -> None:
     done = {
-        record.name: record.result or {}
-        for record in ports.store.steps(run.id)
-        if record.outcome is StepOutcome.DONE
+        record.name: record.result or {} for record in ports.store.steps(run.id) if record.outcome is StepOutcome.DONE
     }
     environment = workspace.project.environments.get(run.environment)
     if environment is None:

@@ -45,9 +45,7 @@ def _champion_before(results: Mapping[str, Mapping[str, object]], frozen: Facts)
     return evaluated.whole_or_none("champion") if "evaluate" in results else frozen.whole_or_none("champion")
 
 
-def _champion_after(
-    run: Run, results: Mapping[str, Mapping[str, object]], frozen: Facts, ports: Ports
-) -> int | None:
+def _champion_after(run: Run, results: Mapping[str, Mapping[str, object]], frozen: Facts, ports: Ports) -> int | None:
     """Return what served when the run had ended, which is not always what serves now."""
     if run.outcome is Outcome.DEPLOYED:
         return Facts("The result of deploy", results.get("deploy", {})).whole_or_none("to")
@@ -139,7 +137,9 @@ def status(workspace: Workspace, ports: Ports) -> Json:
     """Return what serves in each environment, what waits, and what was interrupted."""
     return {
         "model": workspace.model,
-        "environments": [_environment_status(each, workspace, ports) for each in workspace.project.environments.values()],
+        "environments": [
+            _environment_status(each, workspace, ports) for each in workspace.project.environments.values()
+        ],
     }
 
 

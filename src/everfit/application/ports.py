@@ -187,7 +187,7 @@ class RunStore(Protocol):
         """Return the run that has not ended, if there is one; the oldest if there are several."""
         ...
 
-    def claim(  # noqa: PLR0913 - a lease is all of these
+    def claim(
         self,
         model: str,
         environment: str,
@@ -288,9 +288,7 @@ class Registry(Protocol):
         """
         ...
 
-    def served(
-        self, claim: Claim, release: Release, *, reason: str, actor: str, roll_back: bool = False
-    ) -> None:
+    def served(self, claim: Claim, release: Release, *, reason: str, actor: str, roll_back: bool = False) -> None:
         """Write that the version serves from now on and that the one before it does not.
 
         The version before is ``ROLLED_BACK`` when *roll_back*, else ``RETIRED``. Writing it twice is writing it once.
@@ -329,9 +327,7 @@ class Endpoints(Protocol):
         """
         ...
 
-    def shift(
-        self, name: str, weights: Mapping[int, float], releases: Sequence[Release], *, fence: int
-    ) -> None:
+    def shift(self, name: str, weights: Mapping[int, float], releases: Sequence[Release], *, fence: int) -> None:
         """Move the traffic in one atomic change; each version with a weight needs its release.
 
         Raises:
@@ -349,6 +345,10 @@ class Endpoints(Protocol):
 
     def invoke(self, name: str, body: bytes, content_type: str, accept: str) -> Answer:
         """Send a request as a client would."""
+        ...
+
+    def is_running(self) -> bool:
+        """Tell whether the host runs; this starts nothing."""
         ...
 
     def stop(self) -> bool:

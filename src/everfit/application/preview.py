@@ -9,7 +9,11 @@ from everfit.application.steps.snapshot import champion_in, freeze, nothing_new
 def preview(request: Request, workspace: Workspace, ports: Ports) -> dict[str, object]:
     """Return what a run would do and why; the data is listed and frozen, nothing is trained or changed."""
     environment = environment_of(workspace, request.environment)
-    plan: dict[str, object] = {"model": workspace.model, "environment": environment.name, "endpoint": environment.endpoint}
+    plan: dict[str, object] = {
+        "model": workspace.model,
+        "environment": environment.name,
+        "endpoint": environment.endpoint,
+    }
     interrupted = unfinished(workspace, environment, ports)
     if interrupted is not None:
         return {**plan, "would": "resume", "reason": f"run {interrupted.id} was interrupted"}
@@ -21,5 +25,9 @@ def preview(request: Request, workspace: Workspace, ports: Ports) -> dict[str, o
     if reason is not None:
         return {**plan, "would": "skip", "reason": reason}
     if promote is not None:
-        return {**plan, "would": "promote", "reason": f"version {promote} would be judged by {environment.name}'s own gate"}
+        return {
+            **plan,
+            "would": "promote",
+            "reason": f"version {promote} would be judged by {environment.name}'s own gate",
+        }
     return {**plan, "would": "train", "reason": "there is something new to learn from"}

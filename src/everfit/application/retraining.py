@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from everfit.application.journal import drive
 from everfit.application.ports import Ports
 from everfit.application.step import Workspace
-from everfit.domain.errors import NotFoundError, ProjectError, Problem, RefusedError
+from everfit.domain.errors import NotFoundError, Problem, ProjectError, RefusedError
 from everfit.domain.project import Backend, Environment
 from everfit.domain.run import Outcome, Run, RunId
 from everfit.domain.trigger import TriggerEvent, TriggerKind
@@ -113,8 +113,8 @@ def promoted_version(request: Request, workspace: Workspace, environment: Enviro
         number = ports.registry.champion(workspace.model, source)
     if number is None:
         raise RefusedError(
-            f"There is nothing to promote to {environment.name}: no version of {workspace.model} serves in {source} yet. "
-            f"Run `everfit run --env {source}` first."
+            f"There is nothing to promote to {environment.name}: no version of {workspace.model} serves in {source} "
+            f"yet. Run `everfit run --env {source}` first."
         )
     standing = ports.registry.placement(workspace.model, source, number).standing
     if standing not in (Standing.SERVING, Standing.RETIRED):

@@ -26,10 +26,16 @@ def deploy(context: Context) -> Answer:
         reason = f"{reason}; approved by {placement.approval.actor}: {placement.approval.reason}"
     ports.registry.served(context.claim, proof, reason=reason, actor=context.run.id)
     keep = last_good(ports.registry.history(context.project.model, environment.name), number)
-    ports.endpoints.settle(environment.endpoint, [n for n in (number, keep) if n is not None], fence=context.claim.fence)
+    ports.endpoints.settle(
+        environment.endpoint, [n for n in (number, keep) if n is not None], fence=context.claim.fence
+    )
     state = ports.endpoints.describe(environment.endpoint)
     return Done(
-        result={"from": context.result("evaluate").whole_or_none("champion"), "to": number, "url": state.url if state else None}
+        result={
+            "from": context.result("evaluate").whole_or_none("champion"),
+            "to": number,
+            "url": state.url if state else None,
+        }
     )
 
 

@@ -20,9 +20,7 @@ def record(context: Context) -> Answer:
 def _forget(context: Context) -> list[int]:
     registry, model = context.ports.registry, context.project.model
     versions = registry.versions(model)
-    placements = [
-        placement for name in context.project.environments for placement in registry.placements(model, name)
-    ]
+    placements = [placement for name in context.project.environments for placement in registry.placements(model, name)]
     numbers = removable(versions, placements, registry.history(model), KEPT_VERSIONS)
     kept = {version.artifact for version in versions if version.number not in numbers}
     for version in versions:

@@ -63,7 +63,9 @@ def nothing_new(frozen: Mapping[str, object], champion: Version | None, promote:
         return None
     if promote is not None:
         return f"version {promote} serves already" if champion.number == promote else None
-    if (champion.snapshot, champion.code, champion.config) == tuple(frozen[key] for key in ("snapshot", "code", "config")):
+    if (champion.snapshot, champion.code, champion.config) == tuple(
+        frozen[key] for key in ("snapshot", "code", "config")
+    ):
         return (
             f"nothing new to learn from: data, code and configuration are those of version {champion.number}, "
             "which serves; use --force to train all the same"

@@ -1,0 +1,106 @@
+"""The command ``everfit``: each command is loaded only when it is called, so that help is instant."""
+
+import importlib
+import json
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+import click
+
+from everfit import __version__
+from everfit.domain.errors import EverfitError
+from everfit.interfaces.cli import exit_codes
+
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "init": ("project", "Write a small working project."),
+    "check": ("check", "Verify config, data, scripts and requirements; spend nothing else."),
+    "run": ("run", "Run the loop once: from the data to an answering endpoint."),
+    "status": ("look", "Show what serves, what waits and what was interrupted."),
+    "runs": ("look", "List runs, newest first."),
+    "logs": ("logs", "Show what a run's jobs have printed."),
+    "history": ("look", "List every version that ever took traffic: when, why, who."),
+    "why": ("look", "Explain a version or a run: rules, numbers, evidence."),
+    "approve": ("release", "Approve a version that waits for it, and deploy it."),
+    "reject": ("release", "Turn away a version that waits for approval."),
+    "promote": ("release", "Take a version's very bytes from one environment to another."),
+    "rollback": ("release", "Go back to the last version that served well."),
+    "predict": ("predict", "Send a request to the endpoint."),
+    "down": ("project", "Stop the endpoint host."),
+    "doctor": ("doctor", "Examine the installation and say what to mend."),
+    "demo": ("demo", "Tell the whole story on real data, in a minute."),
+    "completion": ("project", "Print the completion script of a shell."),
+}
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name and loads the module of the one that is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the table."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load the command's module; None when there is no such command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"everfit.interfaces.cli.{COMMANDS[cmd_name][0]}")
+        command = getattr(module, f"{cmd_name}_command")
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table of commands without loading any."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, words) for name, (_, words) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name the nearest command when there is none of that name."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from everfit.domain.words import nearest  # noqa: PLC0415 - only a wrong command needs it
+
+            near = nearest(args[0], COMMANDS)
+            hint = f" Did you mean {near}?" if near else ""
+            raise click.UsageError(f"There is no command {args[0]!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="everfit")
+def everfit() -> None:
+    """Keep a deployed model fresh: retrain it, judge it, deploy it, go back.
+
+    Exit codes: 0 deployed, approved or skipped; 1 failed; 2 usage or configuration; 3 rejected; 4 needs approval.
+    """
+
+
+def main() -> None:
+    """Run the command line and exit with the code that tells how it went."""
+    try:
+        code = everfit.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = exit_codes.USAGE
+    except EverfitError as error:
+        _tell(str(error))
+        code = exit_codes.of_error(error)
+    except KeyboardInterrupt:
+        _tell(
+            "Stopped. Nothing that serves was changed; a run that was broken off goes on with `everfit run --resume`."
+        )
+        code = 130
+    except BrokenPipeError:
+        code = exit_codes.FAILED
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _tell(message: str) -> None:
+    if "--json" in sys.argv:
+        print(json.dumps({"error": message}))
+    print(message, file=sys.stderr)

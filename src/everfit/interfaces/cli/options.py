@@ -1,0 +1,77 @@
+"""Options that many commands share, and how a command gets at its project."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from everfit.application.ports import Ports, Progress
+from everfit.application.step import Workspace
+from everfit.bootstrap import open_ports, open_workspace
+from everfit.interfaces.cli.progress import Silence
+from everfit.settings import read_settings
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+JSON_VERSION = 1
+"""Of what ``--json`` prints: keys may be added within a version, never changed or taken away."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A project and the backend that its state lies in."""
+
+    workspace: Workspace
+    ports: Ports
+    actor: str
+
+
+def opened(folder: Path, progress: Progress | None = None) -> Opened:
+    """Open the project in *folder*."""
+    settings = read_settings()
+    workspace = open_workspace(folder, settings)
+    ports = open_ports(workspace, settings, progress or Silence())
+    return Opened(workspace=workspace, ports=ports, actor=settings.actor)
+
+
+def project_option(command: Command) -> Command:
+    """Let the user name the project folder."""
+    return click.option(
+        "-C",
+        "--project",
+        "folder",
+        type=click.Path(path_type=Path),
+        default=Path(),
+        show_default="this folder",
+        help="Folder with everfit.yaml.",
+    )(command)
+
+
+def json_option(command: Command) -> Command:
+    """Let the user ask for JSON on standard output."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
+
+
+def environment_option(command: Command) -> Command:
+    """Let the user name the environment."""
+    return click.option(
+        "--env", "environment", default=None, help="Environment; default: the only one, or production."
+    )(command)
+
+
+def dry_run_option(command: Command) -> Command:
+    """Let the user see what would happen."""
+    return click.option("--dry-run", is_flag=True, help="Say what would happen and change nothing.")(command)
+
+
+def print_json(values: Mapping[str, object]) -> None:
+    """Print one JSON object with the version of its schema."""
+    print(json.dumps({"schema": JSON_VERSION, **values}, indent=2, default=str))
+
+
+def print_list(rows: Sequence[Mapping[str, object]]) -> None:
+    """Print a JSON array."""
+    print(json.dumps(rows, indent=2, default=str))

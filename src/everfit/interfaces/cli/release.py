@@ -1,0 +1,170 @@
+"""``approve``, ``reject``, ``promote`` and ``rollback``: what a person may do with a version."""
+
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+import click
+
+from everfit.application.preview import preview
+from everfit.application.releases import Decision, decide, latest_pending, newer_champion, roll_back, way_back
+from everfit.application.retraining import Request, environment_of, retrain
+from everfit.interfaces.cli import exit_codes
+from everfit.interfaces.cli.options import (
+    dry_run_option,
+    environment_option,
+    json_option,
+    opened,
+    print_json,
+    project_option,
+)
+from everfit.interfaces.cli.progress import Bar
+from everfit.interfaces.cli.run import finish, watcher
+from everfit.interfaces.cli.version_number import VERSION
+
+
+def _decide(  # noqa: PLR0913 - one argument an option
+    folder: Path,
+    environment: str | None,
+    version: int | None,
+    actor: str | None,
+    reason: str,
+    *,
+    approved: bool,
+    as_json: bool,
+    dry_run: bool,
+) -> int:
+    progress = watcher(quiet=False, as_json=as_json)
+    project = opened(folder, progress)
+    place = environment_of(project.workspace, environment)
+    number = version if version is not None else latest_pending(place, project.workspace, project.ports).version
+    newer = newer_champion(number, place, project.workspace, project.ports) if approved else None
+    if newer is not None:
+        print(
+            f"Warning: version {newer} serves and is newer; approving puts version {number} in its place.",
+            file=sys.stderr,
+        )
+    if dry_run:
+        project.ports.registry.placement(project.workspace.model, place.name, number)
+        print_json({"would": "approve" if approved else "reject", "version": number, "environment": place.name})
+        return exit_codes.OK
+    decision = Decision(version=number, approved=approved, actor=actor or project.actor, reason=reason)
+    with progress if isinstance(progress, Bar) else nullcontext():
+        run = decide(decision, place, project.workspace, project.ports)
+    if run is not None:
+        code = finish(run, project, as_json=as_json)
+        return exit_codes.OK if not approved and code == exit_codes.REJECTED else code
+    words = {"version": number, "environment": place.name, "decision": "approved" if approved else "rejected"}
+    if as_json:
+        print_json(words)
+    else:
+        print(f"Version {number} is {words['decision']} in {place.name} already; nothing was changed.")
+    return exit_codes.OK
+
+
+@click.command("approve")
+@click.argument("version", type=VERSION, required=False)
+@project_option
+@environment_option
+@json_option
+@dry_run_option
+@click.option("--as", "actor", help="Your name, for the records; default: the user who calls.")
+@click.option("--reason", required=True, help="Why, for the records.")
+def approve_command(  # noqa: PLR0913 - one argument an option
+    version: int | None,
+    folder: Path,
+    environment: str | None,
+    actor: str | None,
+    reason: str,
+    *,
+    as_json: bool,
+    dry_run: bool,
+) -> int:
+    """Approve VERSION (default: the newest that waits) and deploy exactly its bytes, once."""
+    return _decide(folder, environment, version, actor, reason, approved=True, as_json=as_json, dry_run=dry_run)
+
+
+@click.command("reject")
+@click.argument("version", type=VERSION, required=False)
+@project_option
+@environment_option
+@json_option
+@dry_run_option
+@click.option("--as", "actor", help="Your name, for the records; default: the user who calls.")
+@click.option("--reason", required=True, help="Why, for the records.")
+def reject_command(  # noqa: PLR0913 - one argument an option
+    version: int | None,
+    folder: Path,
+    environment: str | None,
+    actor: str | None,
+    reason: str,
+    *,
+    as_json: bool,
+    dry_run: bool,
+) -> int:
+    """Turn VERSION (default: the newest that waits) away; it can never serve then."""
+    return _decide(folder, environment, version, actor, reason, approved=False, as_json=as_json, dry_run=dry_run)
+
+
+@click.command("promote")
+@click.argument("version", type=VERSION, required=False)
+@project_option
+@click.option("--to", "environment", required=True, help="Environment that takes the version.")
+@json_option
+@dry_run_option
+def promote_command(version: int | None, folder: Path, environment: str, *, as_json: bool, dry_run: bool) -> int:
+    """Take VERSION (default: what serves in ``promote_from``) to another environment, judged by its own gate."""
+    progress = watcher(quiet=False, as_json=as_json)
+    project = opened(folder, progress)
+    request = Request(environment=environment, promote=version, actor=project.actor)
+    if environment_of(project.workspace, environment).promote_from is None:
+        raise click.UsageError(f"The environment {environment} has no promote_from in everfit.yaml.")
+    if dry_run:
+        print_json(preview(request, project.workspace, project.ports))
+        return exit_codes.OK
+    with progress if isinstance(progress, Bar) else nullcontext():
+        run = retrain(request, project.workspace, project.ports)
+    return finish(run, project, as_json=as_json)
+
+
+@click.command("rollback")
+@project_option
+@environment_option
+@json_option
+@dry_run_option
+@click.option("--to", "version", type=VERSION, help="A version that has served; default: the last good one.")
+@click.option("--reason", default="rolled back by hand", help="Why, for the records.")
+@click.option("--as", "actor", help="Your name, for the records; default: the user who calls.")
+def rollback_command(  # noqa: PLR0913 - one argument an option
+    folder: Path,
+    environment: str | None,
+    version: int | None,
+    reason: str,
+    actor: str | None,
+    *,
+    as_json: bool,
+    dry_run: bool,
+) -> int:
+    """Put the last version that served well back behind the endpoint, after verifying its bytes."""
+    project = opened(folder)
+    place = environment_of(project.workspace, environment)
+    if dry_run:
+        way = way_back(place, project.workspace, project.ports, version)
+    else:
+        way = roll_back(
+            place, project.workspace, project.ports, actor=actor or project.actor, reason=reason, to=version
+        )
+    if as_json:
+        print_json(
+            {
+                "environment": place.name,
+                "endpoint": place.endpoint,
+                "from": way.before,
+                "to": way.after,
+                "dry_run": dry_run,
+            }
+        )
+    else:
+        would = "would go" if dry_run else "went"
+        print(f"{place.endpoint} {would} from version {way.before} back to version {way.after}.")
+    return exit_codes.OK

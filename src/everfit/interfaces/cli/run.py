@@ -1,0 +1,91 @@
+"""``everfit run``: the loop, once."""
+
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+import click
+
+from everfit.application.overview import run_report
+from everfit.application.preview import preview
+from everfit.application.retraining import Request, environment_of, resume, retrain, unfinished
+from everfit.domain.run import Run
+from everfit.interfaces.cli import exit_codes
+from everfit.interfaces.cli.options import (
+    Opened,
+    dry_run_option,
+    environment_option,
+    json_option,
+    opened,
+    print_json,
+    project_option,
+)
+from everfit.interfaces.cli.progress import Bar, Lines, Silence
+from everfit.interfaces.cli.render import show_run
+
+
+@click.command("run")
+@project_option
+@environment_option
+@json_option
+@dry_run_option
+@click.option("--force", is_flag=True, help="Train even when there is nothing new to learn from.")
+@click.option("--resume", "only_resume", is_flag=True, help="Only go on with a run that was interrupted.")
+@click.option("-q", "--quiet", is_flag=True, help="Do not show what the training script prints.")
+def run_command(  # noqa: PLR0913 - one argument an option
+    folder: Path,
+    environment: str | None,
+    *,
+    as_json: bool,
+    dry_run: bool,
+    force: bool,
+    only_resume: bool,
+    quiet: bool,
+) -> int:
+    """Freeze the data, check it, train, judge, register, deploy; or say why not.
+
+    A run that was interrupted is taken to its end first. Nothing new to learn from is skipped.
+    """
+    request = Request(environment=environment, force=force)
+    if dry_run:
+        project = opened(folder)
+        print_json(preview(request, project.workspace, project.ports))
+        return exit_codes.OK
+    progress = watcher(quiet=quiet, as_json=as_json)
+    project = opened(folder, progress)
+    with progress if isinstance(progress, Bar) else nullcontext():
+        run = (
+            _go_on(project, environment)
+            if only_resume
+            else retrain(_signed(request, project), project.workspace, project.ports)
+        )
+    return finish(run, project, as_json=as_json) if run is not None else exit_codes.OK
+
+
+def watcher(*, quiet: bool, as_json: bool) -> Bar | Lines | Silence:
+    """Return what shows the progress: a live line on a terminal, plain lines elsewhere."""
+    if sys.stderr.isatty() and not as_json:
+        return Bar(with_output=not quiet)
+    return Lines(with_output=not quiet)
+
+
+def finish(run: Run, project: Opened, *, as_json: bool) -> int:
+    """Show how the run ended and return the exit code that says so."""
+    report = run_report(run, project.workspace, project.ports)
+    if as_json:
+        print_json(report)
+    else:
+        show_run(report)
+    return exit_codes.FAILED if run.outcome is None else exit_codes.BY_OUTCOME[run.outcome]
+
+
+def _signed(request: Request, project: Opened) -> Request:
+    return Request(environment=request.environment, force=request.force, actor=project.actor)
+
+
+def _go_on(project: Opened, environment: str | None) -> Run | None:
+    interrupted = unfinished(project.workspace, environment_of(project.workspace, environment), project.ports)
+    if interrupted is None:
+        print("No run was interrupted; there is nothing to resume.", file=sys.stderr)
+        return None
+    return resume(interrupted.id, project.workspace, project.ports)
