@@ -12,6 +12,10 @@ from everfit.domain.gate import ApprovalPolicy, GateRule
 NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
+def _nothing() -> Mapping[str, object]:
+    return NOTHING
+
+
 class Task(Enum):
     """What kind of question the model answers."""
 
@@ -80,12 +84,12 @@ class Train:
 
     script: str = "train.py"
     requirements: str | None = None
-    hyperparameters: Mapping[str, object] = field(default=NOTHING)
+    hyperparameters: Mapping[str, object] = field(default_factory=_nothing)
     timeout: timedelta = timedelta(hours=24)
     grace: timedelta = timedelta(seconds=120)
     metric_definitions: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    sagemaker: Mapping[str, object] = field(default=NOTHING)
+    sagemaker: Mapping[str, object] = field(default_factory=_nothing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +105,7 @@ class Serve:
     script: str | None = None
     content_type: str = "application/json"
     workers: int = 1
-    sagemaker: Mapping[str, object] = field(default=NOTHING)
+    sagemaker: Mapping[str, object] = field(default_factory=_nothing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,8 +125,8 @@ class Environment:
     promote_from: str | None = None
     approval: ApprovalPolicy = field(default_factory=ApprovalPolicy)
     tag: str | None = None
-    rollout: Mapping[str, object] = field(default=NOTHING)
-    watch: Mapping[str, object] = field(default=NOTHING)
+    rollout: Mapping[str, object] = field(default_factory=_nothing)
+    watch: Mapping[str, object] = field(default_factory=_nothing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,11 +148,11 @@ class Project:
     evaluate: str | None = None
     environments: Mapping[str, Environment] = field(default_factory=lambda: MappingProxyType({}))
     triggers: tuple[Mapping[str, object], ...] = ()
-    monitor: Mapping[str, object] = field(default=NOTHING)
+    monitor: Mapping[str, object] = field(default_factory=_nothing)
     alerts: tuple[Mapping[str, object], ...] = ()
     no_success_for: timedelta | None = None
     later: tuple[str, ...] = ()
-    secrets: frozenset[str] = frozenset()
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
     def rules_in(self, environment: Environment) -> tuple[GateRule, ...]:
         """Return the gate that holds in *environment*."""

@@ -1,0 +1,55 @@
+"""Reads ``everfit.yaml``."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from zoneinfo import available_timezones
+
+from everfit.adapters.local.yaml_document import read_document
+from everfit.domain.document import Reading
+from everfit.domain.errors import ProjectError
+from everfit.domain.project import Project
+from everfit.domain.project_reader import project_of
+
+FILE_NAME = "everfit.yaml"
+
+
+def read_project(folder: Path, variables: Mapping[str, str]) -> Project:
+    """Return the project in *folder*.
+
+    Args:
+        folder: holds ``everfit.yaml``.
+        variables: what stands for each ``${NAME}`` in it.
+
+    Raises:
+        ProjectError: with every problem that was found, also when there is no such file.
+    """
+    reading = Reading(file=FILE_NAME)
+    document = read_document(_content(folder, reading), reading)
+    return project_of(document, variables, available_timezones, reading)
+
+
+def _content(folder: Path, reading: Reading) -> bytes:
+    path = folder / FILE_NAME
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        _note_missing(folder, reading)
+    except (IsADirectoryError, NotADirectoryError):
+        where = f"{path} is a folder" if path.is_dir() else f"{folder} is not a folder"
+        reading.add(None, where, expected="a folder with the file everfit.yaml")
+    except OSError as error:
+        reading.add(None, f"{path} cannot be read: {error.strerror}", expected="a file that you may read")
+    raise ProjectError(reading.problems)
+
+
+def _note_missing(folder: Path, reading: Reading) -> None:
+    if not folder.is_dir():
+        reading.add(None, f"there is no folder {folder}", expected="a folder with everfit.yaml")
+        return
+    similar = next((folder / name for name in ("everfit.yml", "Everfit.yaml") if (folder / name).exists()), None)
+    reading.add(
+        None,
+        f"there is no everfit.yaml in {folder}",
+        expected="a project folder; everfit init makes one",
+        nearest=similar and f"to rename {similar.name}",
+    )

@@ -1,0 +1,101 @@
+"""From the tree of a project file to the project, or to every problem with it."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from everfit.domain.document import Fields, Node, Reading, with_variables
+from everfit.domain.errors import ProjectError
+from everfit.domain.gate import ApprovalPolicy
+from everfit.domain.keys import PROJECT
+from everfit.domain.project import Backend, Data, Environment, Format, Project, Serve, Task, Train
+from everfit.domain.project_checks import RETRAIN, Values, check, task_of
+from everfit.domain.value import UNREADABLE
+
+DEFAULT_ENVIRONMENT = "production"
+
+
+def project_of(
+    document: Node, variables: Mapping[str, str], time_zones: Callable[[], Collection[str]], reading: Reading
+) -> Project:
+    """Return the project that *document* says.
+
+    Args:
+        document: the whole file.
+        variables: what stands for each ``${NAME}``.
+        time_zones: gives the known names; only called when the file names one.
+        reading: may already hold problems of the file; all are raised together.
+
+    Raises:
+        ProjectError: with every problem that was found.
+    """
+    known = with_variables(document, variables, reading)
+    values = _readable(PROJECT.read(known, "", reading))
+    if isinstance(known, Fields) and isinstance(values, dict):
+        check(known, values, time_zones, reading)
+    if reading.problems or not isinstance(values, dict):
+        raise ProjectError(sorted(reading.problems, key=lambda problem: problem.line or 0))
+    return _project(values, reading)
+
+
+def _readable(value: object) -> Any:
+    """Return *value* without what could not be read."""
+    if isinstance(value, dict):
+        return {name: _readable(each) for name, each in value.items() if each is not UNREADABLE}
+    if isinstance(value, tuple):
+        return tuple(_readable(each) for each in value)
+    return value
+
+
+def _project(values: Values, reading: Reading) -> Project:
+    data = _data(Data(source=""), values["data"])
+    environments = {
+        name: _environment(name, given, values["model"], data)
+        for name, given in values.get("environments", {DEFAULT_ENVIRONMENT: {}}).items()
+    }
+    later = list(reading.later)
+    later += [
+        f"environments.{name}.backend" for name, each in environments.items() if each.backend is not Backend.LOCAL
+    ]
+    return Project(
+        model=values["model"],
+        task=Task(task_of(values)),
+        data=data,
+        train=Train(**_frozen(values.get("train", {}))),
+        serve=Serve(**_frozen(values.get("serve", {}))),
+        gate=values["gate"],
+        evaluate=values.get("evaluate"),
+        environments=MappingProxyType(environments),
+        triggers=tuple(MappingProxyType(trigger) for trigger in values.get("triggers", ())),
+        monitor=MappingProxyType(values.get("monitor", {})),
+        alerts=tuple(MappingProxyType(alert) for alert in values.get("alerts", ())),
+        no_success_for=values.get("no_success_for"),
+        later=tuple(later),
+        secrets=reading.secrets,
+    )
+
+
+def _data(inherited: Data, given: Values) -> Data:
+    """Return *inherited* with what is *given* instead."""
+    known = {name: Format(value) if name == "format" else value for name, value in given.items()}
+    return replace(inherited, **known)
+
+
+def _environment(name: str, given: Values, model: str, data: Data) -> Environment:
+    own = _frozen(given)
+    own.setdefault("endpoint", model if name == DEFAULT_ENVIRONMENT else f"{model}-{name}")
+    own["backend"] = Backend(own.get("backend", Backend.LOCAL.value))
+    own["approval"] = _approval(given.get("approval", "automatic"))
+    own["data"] = _data(data, given["data"]) if "data" in given else None
+    if own.get("promote_from") == RETRAIN:
+        own["promote_from"] = None
+    return Environment(name=name, **own)
+
+
+def _approval(given: str | Values) -> ApprovalPolicy:
+    return ApprovalPolicy(mode=given) if isinstance(given, str) else ApprovalPolicy(mode="when", when=given["when"])
+
+
+def _frozen(values: Values) -> dict[str, Any]:
+    return {name: MappingProxyType(value) if isinstance(value, dict) else value for name, value in values.items()}
