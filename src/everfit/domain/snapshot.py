@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NewType
 
 from everfit.domain.errors import RequestError
@@ -68,7 +69,7 @@ def snapshot_of(files: Iterable[FileEntry]) -> Snapshot:
         RequestError: two files have one path.
     """
     entries = tuple(sorted(files, key=lambda entry: entry.path))
-    for first, second in zip(entries, entries[1:], strict=False):
+    for first, second in pairwise(entries):
         if first.path == second.path:
             raise RequestError(f"The data holds {first.path} twice; give each file a name of its own.")
     digest = hashlib.sha256(manifest_bytes(entries)).hexdigest()

@@ -1,0 +1,166 @@
+"""Keeps packed models as files named by their digest, and unpacks them into folders that are checked before use."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Final
+
+from everfit.adapters.local.archive import extract_archive, write_archive
+from everfit.adapters.local.disk import alone, incoming, put_folder, remove_folder, replace_file, writing
+from everfit.adapters.local.objects import digest_of
+from everfit.adapters.local.tree import Tree, TreeFile, read_error
+from everfit.application.ports import Artifact
+from everfit.domain.errors import NotFoundError, RefusedError, RequestError
+
+_LARGEST: Final = 64 * 10**9
+
+
+class LocalArtifacts:
+    """Archives in ``artifacts/`` and their content in ``models/``.
+
+    Args:
+        limit: the most bytes that one archive may unpack to.
+    """
+
+    def __init__(self, home: Path, *, limit: int = _LARGEST) -> None:
+        self._archives = home / "artifacts"
+        self._models = home / "models"
+        self._limit = limit
+
+    def pack(self, model: str, code: str | None, requirements: str | None) -> Artifact:
+        members = _members(model, code, requirements)
+        with alone(self._archives, shared=True), incoming(self._archives) as folder:
+            temporary = folder / "model.tar.gz"
+            with writing(self._archives, sum(file.stat.st_size for file in members.values() if file)):
+                with open(temporary, "xb", buffering=0) as file:
+                    digest, size = write_archive(members, file)
+                    os.fsync(file.fileno())
+                temporary.chmod(0o444)
+                os.replace(temporary, self._archive(digest))
+        return Artifact(digest=digest, size=size)
+
+    def unpacked(self, digest: str) -> str:
+        folder = self._folder(digest)
+        with alone(self._models):
+            self._check_archive(digest)
+            if self._difference(digest) is not None:
+                self._unpack(digest)
+        return str(folder)
+
+    def verify(self, digest: str) -> None:
+        self._check_archive(digest)
+        folder = self._folder(digest)
+        if folder.is_dir() and (different := self._difference(digest)) is not None:
+            raise RefusedError(
+                f"{folder / different} is not what was packed as {digest}. It is mended when the model is loaded again."
+            )
+
+    def delete(self, digest: str) -> None:
+        with alone(self._models), writing(self._archives):
+            self._archive(digest).unlink(missing_ok=True)
+            self._listing(digest).unlink(missing_ok=True)
+            remove_folder(self._folder(digest))
+
+    def _archive(self, digest: str) -> Path:
+        return self._archives / f"{_plain(digest)}.tar.gz"
+
+    def _folder(self, digest: str) -> Path:
+        return self._models / _plain(digest)
+
+    def _listing(self, digest: str) -> Path:
+        return self._models / f"{_plain(digest)}.json"
+
+    def _check_archive(self, digest: str) -> None:
+        path = self._archive(digest)
+        try:
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except FileNotFoundError as error:
+            raise NotFoundError(
+                f"There is no artifact {digest}; it was never packed here, or it was removed."
+            ) from error
+        except OSError as error:
+            raise read_error(error, str(path)) from error
+        if found != _plain(digest):
+            raise RefusedError(
+                f"{path} is not what it was when it was packed: its digest is sha256:{found} now. "
+                "Bring the file back from a backup, or deploy another version."
+            )
+
+    def _difference(self, digest: str) -> str | None:
+        """Return the first path in the unpacked folder that is not as it was unpacked; "." when there is none yet."""
+        folder = self._folder(digest)
+        try:
+            expected: dict[str, str] = json.loads(self._listing(digest).read_bytes())
+        except (OSError, ValueError):
+            return "."
+        if not folder.is_dir():
+            return "."
+        found = _contents(folder)
+        return min(
+            (path for path in expected.keys() | found.keys() if expected.get(path) != found.get(path)), default=None
+        )
+
+    def _unpack(self, digest: str) -> None:
+        with incoming(self._models) as temporary:
+            target = temporary / "model"
+            with writing(self._models):
+                target.mkdir()
+            extract_archive(self._archive(digest), target, limit=self._limit)
+            contents = json.dumps(_contents(target), sort_keys=True).encode()
+            put_folder(target, self._folder(digest))
+            replace_file(self._listing(digest), contents)
+
+
+def _plain(digest: str) -> str:
+    kind, _, plain = digest.partition(":")
+    if kind != "sha256" or len(plain) != 64 or not set(plain) <= set("0123456789abcdef"):
+        raise RequestError(f"{digest!r} is not the digest of an artifact; one looks like sha256:… with 64 digits.")
+    return plain
+
+
+def _members(model: str, code: str | None, requirements: str | None) -> dict[str, TreeFile | None]:
+    members = _tree_members("", model)
+    if not any(members.values()):
+        raise RequestError(f"{model} holds no model. Let the training script write it to SM_MODEL_DIR.")
+    if code is not None:
+        members |= {"code": None, **_tree_members("code/", code)}
+    if requirements is not None:
+        place = os.path.realpath(requirements)
+        file = Tree(root=os.path.dirname(place), leaves_out=lambda _: False).at(os.path.basename(place))
+        members |= {"code": None, "code/requirements.txt": file}
+    return members
+
+
+def _tree_members(prefix: str, folder: str) -> dict[str, TreeFile | None]:
+    root = os.path.realpath(folder)
+    if not os.path.isdir(root):
+        raise RequestError(f"There is no folder {folder} to pack.")
+    members: dict[str, TreeFile | None] = {}
+    for file in Tree(root=root, leaves_out=_is_cache).files():
+        parts = file.path.split("/")[:-1]
+        members |= {prefix + "/".join(parts[: depth + 1]): None for depth in range(len(parts))}
+        members[prefix + file.path] = file
+    return members
+
+
+def _is_cache(path: str) -> bool:
+    return path.rpartition("/")[2] == "__pycache__"
+
+
+def _contents(folder: Path) -> dict[str, str]:
+    """Return what each path below the folder is: a digest of a file's content, or the kind of anything else."""
+    found: dict[str, str] = {}
+    for place, folders, files in os.walk(folder):
+        below = Path(place).relative_to(folder)
+        for name in (*folders, *files):
+            path = Path(place, name)
+            if path.is_symlink() or not (path.is_file() or path.is_dir()):
+                found[str(below / name)] = "other"
+            elif path.is_dir():
+                found[str(below / name)] = "folder"
+            else:
+                with path.open("rb") as file:
+                    found[str(below / name)] = digest_of(file)
+    return found

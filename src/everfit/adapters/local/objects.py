@@ -1,0 +1,118 @@
+"""Contents kept once by their blake3 digest.
+
+An object is written under a temporary name and renamed when it is whole; its digest is of the very bytes that were
+written. It then gets a fixed time of change, so that anything that writes into it later shows in its ``stat`` alone.
+"""
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from blake3 import blake3
+
+from everfit.adapters.local.disk import writing
+from everfit.domain.snapshot import object_path
+
+_KEPT_AT: Final = 10**18
+_CHUNK: Final = 1 << 20
+
+
+class ObjectStore:
+    """Contents by digest."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def holds(self, digest: str, size: int | None) -> bool:
+        """Tell whether the content is there, and nobody has written into it since it was kept."""
+        try:
+            found = os.stat(f"{self.folder}/{object_path(digest)}")
+        except OSError:
+            return False
+        return found.st_size == size and found.st_mtime_ns == _KEPT_AT
+
+    def keep(self, file: BinaryIO, temporary: str, guess: str = "") -> tuple[str, int]:
+        """Keep the content of *file*, written under the free name *temporary* first; return its digest and size.
+
+        It is not written at all when it is kept already under the digest *guess*.
+        """
+        first = file.read(_CHUNK)
+        rest = file.read(_CHUNK) if first else b""
+        if not rest:
+            digest = f"blake3:{blake3(first).hexdigest()}"
+            if not self.holds(digest, len(first)):
+                self._write(first, temporary)
+                self._place(temporary, digest)
+            return digest, len(first)
+        if guess and file.seekable() and digest_of(file, first, rest) == guess and self.holds(guess, file.tell()):
+            return guess, file.tell()
+        if guess:
+            file.seek(0)
+            first, rest = b"", b""
+        digest, size = self._stream((first, rest), file, temporary)
+        self._place(temporary, digest)
+        return digest, size
+
+    def remove_all_but(self, digests: Collection[str]) -> int:
+        """Remove every other object; return how many bytes that freed."""
+        kept, freed = {object_path(digest) for digest in digests}, 0
+        with writing(self.folder):
+            for path in self.folder.glob("[0-9a-f][0-9a-f]/*"):
+                if f"{path.parent.name}/{path.name}" not in kept:
+                    freed += path.stat().st_size
+                    path.unlink()
+        return freed
+
+    def _write(self, data: bytes, temporary: str) -> None:
+        with writing(self.folder, len(data)):
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+            try:
+                _write_all(descriptor, memoryview(data))
+                os.utime(descriptor, ns=(_KEPT_AT, _KEPT_AT))
+            finally:
+                os.close(descriptor)
+
+    def _stream(self, begin: tuple[bytes, ...], file: BinaryIO, temporary: str) -> tuple[str, int]:
+        hasher, size, buffer = blake3(), 0, memoryview(bytearray(_CHUNK))
+        with writing(self.folder):
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o444)
+        try:
+            for part in begin:
+                hasher.update(part)
+                size += self._append(descriptor, memoryview(part))
+            while count := file.readinto(buffer):  # type: ignore[attr-defined]  # every binary file has it
+                hasher.update(buffer[:count])
+                size += self._append(descriptor, buffer[:count])
+            with writing(self.folder):
+                os.utime(descriptor, ns=(_KEPT_AT, _KEPT_AT))
+        finally:
+            os.close(descriptor)
+        return f"blake3:{hasher.hexdigest()}", size
+
+    def _append(self, descriptor: int, data: memoryview) -> int:
+        with writing(self.folder):
+            _write_all(descriptor, data)
+        return len(data)
+
+    def _place(self, temporary: str, digest: str) -> None:
+        target = f"{self.folder}/{object_path(digest)}"
+        with writing(self.folder):
+            try:
+                os.rename(temporary, target)
+            except FileNotFoundError:
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+                os.rename(temporary, target)
+
+
+def digest_of(file: BinaryIO, *begin: bytes) -> str:
+    """Return ``blake3:…`` of what was read already and what is left to read of *file*."""
+    hasher, buffer = blake3(b"".join(begin)), memoryview(bytearray(_CHUNK))
+    while count := file.readinto(buffer):  # type: ignore[attr-defined]  # every binary file has it
+        hasher.update(buffer[:count])
+    return f"blake3:{hasher.hexdigest()}"
+
+
+def _write_all(descriptor: int, data: memoryview) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
