@@ -1,0 +1,61 @@
+"""A virtual environment, built once for each set of requirements and shared by all jobs that have them."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+COMPLETE = "complete"
+
+
+def python_of(folder: str) -> str:
+    """Return the interpreter of the virtual environment in *folder*."""
+    return f"{folder}/Scripts/python.exe" if sys.platform == "win32" else f"{folder}/bin/python"
+
+
+def is_complete(folder: str) -> bool:
+    """Tell whether the environment was built to its end."""
+    return os.path.exists(f"{folder}/{COMPLETE}")
+
+
+def build(folder: str, requirements: str, run: Callable[[list[str]], int | None]) -> int | None:
+    """Build the environment anew with *run*, which runs a command and returns its exit code.
+
+    Returns the exit code of the first command that failed, else 0.
+
+    What an earlier builder left half-built is thrown away. An environment cannot be moved once it is made, so a
+    marker that is written last tells whether it is whole.
+    """
+    import shutil  # noqa: PLC0415 - slow to import, and seldom needed
+
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    wanted = f"{folder}/requirements.txt"
+    with open(wanted, "w", encoding="utf-8") as file:
+        file.write(requirements)
+    if code := run([sys.executable, "-m", "venv", folder]):
+        return code
+    options = ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
+    if code := run([python_of(folder), "-m", "pip", "install", *options, "-r", wanted]):
+        return code
+    with open(f"{folder}/{COMPLETE}", "w", encoding="ascii"):
+        return 0
+
+
+def site_packages(folder: str) -> list[str]:
+    """Return the folders that hold what is installed in the environment."""
+    with suppress(OSError):
+        return [f"{folder}/lib/{name}/site-packages" for name in os.listdir(f"{folder}/lib")]
+    return []
+
+
+def packages(sites: Iterable[str]) -> dict[str, str]:
+    """Return name -> version of what is installed in *sites*, by the names of its metadata folders."""
+    found: dict[str, str] = {}
+    for site in sites:
+        with suppress(OSError):
+            for entry in os.listdir(site):
+                name, dash, version = entry.removesuffix(".dist-info").partition("-")
+                if dash and entry.endswith(".dist-info"):
+                    found.setdefault(name.lower().replace("_", "-"), version)
+    return dict(sorted(found.items()))
