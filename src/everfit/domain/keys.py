@@ -3,15 +3,10 @@
 from typing import Final
 
 from everfit.domain import plain_values as plain
-from everfit.domain.check import DataRule
+from everfit.domain.check import parse_check
 from everfit.domain.gate_rule import parse_rule
 from everfit.domain.schedule import SCHEDULE_WORDS, check_schedule
 from everfit.domain.value import Anything, Either, Key, ListOf, Named, Section
-
-
-def parse_check(text: str) -> DataRule:
-    """Return the rule that *text* says."""
-    return DataRule(text=text)
 
 
 GATE_RULE: Final = plain.parsed("a rule such as mape < 20 or rmse <= champion * 1.02", parse_rule)
