@@ -13,6 +13,7 @@ from everfit.adapters.local.endpoints import LocalEndpoints
 from everfit.adapters.local.heart import ThreadHeart
 from everfit.adapters.local.ids import TimeIds
 from everfit.adapters.local.jobs import LocalJobs
+from everfit.adapters.local.machine import LocalMachine
 from everfit.adapters.local.processes import own_identity
 from everfit.adapters.local.project_file import read_project
 from everfit.adapters.local.project_template import KINDS, write_template
@@ -51,6 +52,7 @@ def open_ports(workspace: Workspace, settings: Settings, progress: Progress) -> 
         store=store,
         registry=SqliteRegistry(database, clock),
         endpoints=LocalEndpoints(home, settings.port),
+        machine=LocalMachine(home),
         heart=ThreadHeart(store, LEASE),
         progress=progress,
         owner=own_identity(),

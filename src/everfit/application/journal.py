@@ -58,7 +58,6 @@ def _walk(claim: Claim, run: Run, workspace: Workspace, ports: Ports) -> None:
             environment=environment,
             ports=ports,
             results=done,
-            attempt=0,
         )
         answer = _perform(step, context)
         if not isinstance(answer, Done):

@@ -79,6 +79,10 @@ class Code(Protocol):
         """Return the text of a file in a frozen folder, or raise ``NotFoundError``."""
         ...
 
+    def modules(self, folder: str) -> frozenset[str]:
+        """Return the names that Python can import from the top of a frozen folder."""
+        ...
+
 
 class Jobs(Protocol):
     """Starts, observes and stops work that runs in processes of its own."""
@@ -101,6 +105,10 @@ class Jobs(Protocol):
 
     def report(self, name: str, file: str) -> Mapping[str, object]:
         """Return the JSON file that the job wrote below its ``output/``, or raise ``NotFoundError``."""
+        ...
+
+    def forget(self, run: str) -> None:
+        """Delete everything that the jobs of a run left; none of them may be running."""
         ...
 
     def log(self, name: str, start: int = 0) -> Iterator[bytes]:
@@ -356,6 +364,18 @@ class Endpoints(Protocol):
         ...
 
 
+class Machine(Protocol):
+    """The machine that Everfit runs on."""
+
+    def free_bytes(self) -> int:
+        """Return the free space where the state lies."""
+        ...
+
+    def findings(self) -> Sequence[tuple[str, bool, str]]:
+        """Return what was examined, whether it is well, and what was seen or what to do."""
+        ...
+
+
 class Heart(Protocol):
     """Keeps a claim alive while work goes on."""
 
@@ -393,6 +413,7 @@ class Ports:
     store: RunStore
     registry: Registry
     endpoints: Endpoints
+    machine: Machine
     heart: Heart
     progress: Progress
     owner: str

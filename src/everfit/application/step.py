@@ -38,7 +38,7 @@ class Context:
 
     Args:
         results: what the earlier steps of this run gave, by step name.
-        attempt: counted from 1; above 1 an earlier try may have had its effect, so look first.
+        sample: share of the rows, for a rehearsal; None takes all.
     """
 
     run: Run
@@ -47,7 +47,7 @@ class Context:
     environment: Environment
     ports: Ports
     results: Mapping[str, Mapping[str, object]]
-    attempt: int
+    sample: float | None = None
 
     @property
     def project(self) -> Project:

@@ -38,7 +38,7 @@ def _spec(context: Context) -> JobSpec:
         "task": context.project.task.value,
         "reference": context.ports.registry.learnt(context.project.model),
         "cutoff": _cutoff(context),
-        "sample": None,
+        "sample": context.sample,
         "seed": SEED,
         "now": context.run.started.isoformat(),
     }

@@ -1,0 +1,61 @@
+"""Examine an installation: is what serves intact, can what it stands on be used, what should be mended?"""
+
+from collections.abc import Iterator
+
+from everfit.application.ports import Ports
+from everfit.application.preflight import Examined
+from everfit.application.releases import way_back
+from everfit.application.step import Workspace
+from everfit.domain.errors import EverfitError, RefusedError
+from everfit.domain.project import Environment
+from everfit.domain.version import release
+
+
+def examine(workspace: Workspace, ports: Ports) -> Iterator[Examined]:
+    """Yield what was examined; nothing is changed."""
+    for name, is_well, words in ports.machine.findings():
+        yield Examined(name=name, is_well=is_well, words=words)
+    for environment in workspace.project.environments.values():
+        yield from _environment(environment, workspace, ports)
+
+
+def _environment(environment: Environment, workspace: Workspace, ports: Ports) -> Iterator[Examined]:
+    name = environment.name
+    unfinished = ports.store.unfinished(workspace.model, name)
+    if unfinished is not None:
+        words = f"run {unfinished.id} was interrupted or is under way; go on with `everfit run --resume --env {name}`"
+        yield Examined(name=name, is_well=None, words=words)
+    champion = ports.registry.champion(workspace.model, name)
+    if champion is None:
+        yield Examined(name=name, is_well=None, words="nothing serves yet; start with `everfit run`")
+        return
+    yield _serving(champion, environment, workspace, ports)
+    yield _return(environment, workspace, ports)
+
+
+def _serving(champion: int, environment: Environment, workspace: Workspace, ports: Ports) -> Examined:
+    try:
+        version = ports.registry.version(workspace.model, champion)
+        release(version, ports.registry.placement(workspace.model, environment.name, champion))
+        ports.artifacts.verify(version.artifact)
+        state = ports.endpoints.describe(environment.endpoint)
+    except EverfitError as error:
+        return Examined(name=environment.name, is_well=False, words=f"version {champion} should serve, but: {error}")
+    if state is None or state.weights.get(champion) != 1.0:
+        words = f"version {champion} should serve behind {environment.endpoint}, which does not say so; run `everfit rollback --to {champion}`"
+        return Examined(name=environment.name, is_well=False, words=words)
+    return Examined(
+        name=environment.name, is_well=True, words=f"version {champion} serves, whole and approved, at {state.url}"
+    )
+
+
+def _return(environment: Environment, workspace: Workspace, ports: Ports) -> Examined:
+    try:
+        way = way_back(environment, workspace, ports)
+    except RefusedError as error:
+        return Examined(name=environment.name, is_well=None, words=f"no way back yet: {error}")
+    except EverfitError as error:
+        return Examined(name=environment.name, is_well=False, words=f"the way back is broken: {error}")
+    return Examined(
+        name=environment.name, is_well=True, words=f"the way back leads to version {way.after}, which is whole"
+    )
