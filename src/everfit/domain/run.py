@@ -112,3 +112,35 @@ class StepRecord:
     ended: datetime | None = None
     result: Mapping[str, object] | None = None
     error: str | None = None
+
+
+def started_again(step: StepRecord | None, name: str, now: datetime) -> StepRecord:
+    """Return the step's record as its next attempt starts, or raise ``IllegalMoveError`` when it is done.
+
+    Args:
+        step: the record of the attempt before; None when this is the first.
+    """
+    if step is not None and step.outcome is StepOutcome.DONE:
+        raise IllegalMoveError(f"The step {name!r} is done; its result is in the journal.")
+    attempt = 1 if step is None else step.attempt + 1
+    return StepRecord(name=name, outcome=StepOutcome.STARTED, attempt=attempt, started=now)
+
+
+def ended(run: Run, outcome: Outcome, reason: str, error: str | None, now: datetime) -> Run:
+    """Return the run as it has ended; it never moves again."""
+    if outcome is Outcome.NEEDS_APPROVAL:
+        raise IllegalMoveError(f"Run {run.id} cannot end as {outcome.value}: it waits for a person then.")
+    after = run.after(RunMove.END)
+    return replace(after, outcome=outcome, reason=reason, error=error, ended=now, waits_for=None)
+
+
+def waiting(run: Run, waits_for: str, outcome: Outcome | None) -> Run:
+    """Return the run as it waits."""
+    if outcome not in (None, Outcome.NEEDS_APPROVAL):
+        raise IllegalMoveError(f"Run {run.id} cannot wait as {outcome.value}: that is how a run ends.")
+    return replace(run.after(RunMove.WAIT), waits_for=waits_for, outcome=outcome)
+
+
+def claimed(run: Run, fence: int) -> Run:
+    """Return the run as it goes on under a claim."""
+    return replace(run.after(RunMove.CLAIM), fence=fence, waits_for=None, outcome=None)

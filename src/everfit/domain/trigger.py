@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
+from everfit.domain.run import Outcome
+
 
 class TriggerKind(Enum):
     """What kind of thing happened."""
@@ -52,3 +54,12 @@ class EventRecord:
     end: EventEnd
     run: str | None = None
     reason: str | None = None
+
+
+def end_of_event(outcome: Outcome, *, is_first: bool) -> EventEnd:
+    """Return how an event ends whose run ended with *outcome*; the first event of a run is the one that started it."""
+    if outcome is Outcome.SKIPPED:
+        return EventEnd.SKIPPED
+    if outcome is Outcome.FAILED:
+        return EventEnd.FAILED
+    return EventEnd.RAN if is_first else EventEnd.MERGED

@@ -3,8 +3,8 @@
 A version that was rejected can never be moved to a state in which it may serve: the table has no such move.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from typing import Final
@@ -122,7 +122,12 @@ class Placement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """A time in which a version took traffic; ``until`` is None while it still does."""
+    """A time in which a version took traffic; ``until`` is None while it still does.
+
+    Args:
+        run: None when a person did it by hand.
+        is_rollback: whether the traffic went back to it, away from the version before.
+    """
 
     model: str
     environment: str
@@ -132,6 +137,7 @@ class Served:
     reason: str
     actor: str
     run: str | None
+    is_rollback: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,9 +158,7 @@ def release(version: Version, placement: Placement) -> Release:
     if verdict.artifact != version.artifact:
         raise RefusedError(f"{name} cannot serve: its verdict is about other bytes ({verdict.artifact}).")
     if placement.standing in (Standing.PENDING, Standing.REJECTED):
-        raise RefusedError(
-            f"{name} cannot serve in {placement.environment}: it is {placement.standing.value}."
-        )
+        raise RefusedError(f"{name} cannot serve in {placement.environment}: it is {placement.standing.value}.")
     if verdict.outcome is VerdictOutcome.REJECTED:
         raise RefusedError(f"{name} cannot serve in {placement.environment}: the gate rejected it.")
     approved = placement.approval is not None and placement.approval.approved
@@ -167,3 +171,74 @@ def release(version: Version, placement: Placement) -> Release:
         artifact=version.artifact,
         verdict=verdict.id,
     )
+
+
+def judged(version: Version, before: Placement | None, new: Placement) -> Placement | None:
+    """Return what to keep of a new verdict about *version*, or None when the same verdict is kept already.
+
+    Args:
+        before: how the version stands in that environment; None when it was never judged there.
+    """
+    name = f"Version {version.number} of {version.model}"
+    if new.verdict.artifact != version.artifact:
+        raise RefusedError(
+            f"{name} is {version.artifact}; the verdict is about {new.verdict.artifact}. Judge it again."
+        )
+    if new.standing is not FIRST_STANDING[new.verdict.outcome]:
+        raise RefusedError(f"{name} cannot be {new.standing.value}: its verdict is {new.verdict.outcome.value}.")
+    if before is None:
+        return replace(new, version=version.number, approval=None)
+    if before.verdict.id == new.verdict.id:
+        return None
+    if before.standing in (Standing.REJECTED, Standing.SERVING):
+        raise RefusedError(
+            f"{name} is {before.standing.value} in {new.environment} by verdict {before.verdict.id}; "
+            "another verdict cannot change that. Train a new version."
+        )
+    return replace(new, version=version.number, approval=None)
+
+
+def decided(placement: Placement, approval: Approval) -> Placement | None:
+    """Return how the version stands after a person's decision, or None when the same decision was kept before."""
+    name = f"Version {approval.version} of {approval.model}"
+    if approval.verdict != placement.verdict.id:
+        raise RefusedError(
+            f"{name} was judged again in {approval.environment} since that evidence was seen; look at it and decide anew."
+        )
+    before = placement.approval
+    if before is not None and before.approved == approval.approved:
+        return None
+    if placement.standing is not Standing.PENDING:
+        raise IllegalMoveError(
+            f"{name} does not wait for approval in {approval.environment}: it is {placement.standing.value}."
+        )
+    move = VersionMove.APPROVE if approval.approved else VersionMove.REJECT
+    return replace(placement, standing=moved(placement.standing, move), approval=approval)
+
+
+def check_release(proof: Release, version: Version, placement: Placement) -> None:
+    """Raise ``RefusedError`` unless *proof* is the one that the stored version and verdict give now."""
+    if release(version, placement) != proof:
+        raise RefusedError(
+            f"Version {version.number} of {version.model} cannot serve in {placement.environment}: what is kept of it "
+            f"is {version.artifact} by verdict {placement.verdict.id}, not {proof.artifact} by {proof.verdict}."
+        )
+
+
+def last_good(history: Sequence[Served], champion: int | None) -> int | None:
+    """Return the version to go back to: the newest that served before *champion* and was not rolled back away from.
+
+    Args:
+        history: of one environment, newest first.
+    """
+    left: set[int] = set()
+    seen: set[int] = set()
+    followed_by_rollback = False
+    for served in history:
+        if served.version not in seen and followed_by_rollback:
+            left.add(served.version)
+        seen.add(served.version)
+        followed_by_rollback = served.is_rollback
+        if served.version != champion and served.version not in left:
+            return served.version
+    return None

@@ -1,0 +1,59 @@
+"""What SQLite's error codes mean to a person."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from everfit.domain.errors import BackendError, StateError
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn every error of SQLite and of the file system into one that says what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _in_words(path, error) from error
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        raise _unusable(path, str(error.strerror)) from error
+
+
+def newer(path: Path, found: int, known: int) -> StateError:
+    """Return the error for a file that a later release has written."""
+    return StateError(
+        f"{path} was written by a newer Everfit: its schema is version {found}, this Everfit knows up to {known}. "
+        "Upgrade Everfit; nothing was changed."
+    )
+
+
+def _in_words(path: Path, error: sqlite3.Error) -> BackendError:
+    # Misuse of the module, such as a closed connection, has no code.
+    code = getattr(error, "sqlite_errorcode", None)
+    match None if code is None else code & 0xFF:
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return BackendError(
+                f"{path} has been locked by another process for too long. Try again; "
+                "if it stays so, look for a process that holds the file open.",
+                retryable=True,
+            )
+        case sqlite3.SQLITE_FULL:
+            return StateError(f"There is no space left for {path}. Free some, then go on: nothing is half written.")
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
+            return _unusable(path, str(error))
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+            return StateError(
+                f"{path} is damaged or not Everfit's ({error}). Put back a copy of the folder {path.parent}, "
+                "or move the folder away to start anew."
+            )
+        case sqlite3.SQLITE_IOERR:
+            return StateError(f"{path} could not be read or written ({error}). Check the disk, then try again.")
+        case _:
+            return BackendError(f"{path} refused a change: {error}.")
+
+
+def _unusable(path: Path, reason: str) -> StateError:
+    return StateError(
+        f"{path} cannot be opened for writing ({reason}). Make the folder {path.parent} writable for this user, "
+        "or set EVERFIT_HOME to one that is."
+    )

@@ -1,0 +1,230 @@
+"""Runs, steps and events as rows."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import cast
+
+from everfit.adapters.local.database import Row, Statements
+from everfit.domain.errors import IllegalMoveError, NotFoundError
+from everfit.domain.record import instant
+from everfit.domain.result import read
+from everfit.domain.run import Outcome, Run, RunId, RunState, StepOutcome, StepRecord
+from everfit.domain.trigger import EventEnd, EventRecord, TriggerEvent, TriggerKind
+
+
+def add_run(rows: Statements, run: Run) -> None:
+    """Write a new run."""
+    rows.write(
+        "insert into run (id, model, environment, state, started, fence, force, promote, outcome, reason,"
+        " waits_for, version, error, ended) values (:id, :model, :environment, :state, :started, :fence, :force,"
+        " :promote, :outcome, :reason, :waits_for, :version, :error, :ended)",
+        {
+            **_moving(run),
+            "model": run.model,
+            "environment": run.environment,
+            "started": instant(run.started),
+            "force": int(run.force),
+            "promote": run.promote,
+        },
+    )
+
+
+def keep_run(rows: Statements, run: Run) -> None:
+    """Write how a run stands now."""
+    rows.write(
+        "update run set state = :state, fence = :fence, outcome = :outcome, reason = :reason,"
+        " waits_for = :waits_for, version = :version, error = :error, ended = :ended where id = :id",
+        _moving(run),
+    )
+
+
+def run_of(rows: Statements, run: RunId) -> Run | None:
+    """Return the run, if there is one."""
+    row = rows.one("select * from run where id = :id", {"id": run})
+    return None if row is None else _run(row)
+
+
+def newest_runs(rows: Statements, model: str, environment: str | None, limit: int) -> Sequence[Run]:
+    """Return at most *limit* runs, newest first."""
+    place = "" if environment is None else " and environment = :environment"
+    found = rows.all(
+        f"select * from run where model = :model{place} order by place desc limit :limit",  # noqa: S608
+        {"model": model, "environment": environment, "limit": limit},
+    )
+    return [_run(row) for row in found]
+
+
+def unfinished_run(rows: Statements, model: str, environment: str) -> Run | None:
+    """Return the oldest run that has not ended."""
+    row = rows.one(
+        "select * from run where model = :model and environment = :environment and state <> 'ended'"
+        " order by place limit 1",
+        {"model": model, "environment": environment},
+    )
+    return None if row is None else _run(row)
+
+
+def step_of(rows: Statements, run: RunId, name: str) -> StepRecord | None:
+    """Return the step, if it ever started."""
+    row = rows.one("select * from step where run = :run and name = :name", {"run": run, "name": name})
+    return None if row is None else _step(row)
+
+
+def steps_of(rows: Statements, run: RunId) -> Sequence[StepRecord]:
+    """Return the steps in the order in which they first started."""
+    return [_step(row) for row in rows.all("select * from step where run = :run order by place", {"run": run})]
+
+
+def start_step(rows: Statements, run: RunId, step: StepRecord) -> None:
+    """Write that an attempt starts; what the attempt before left is gone."""
+    rows.write(
+        "insert into step (run, place, name, outcome, attempt, started) values (:run,"
+        " (select coalesce(max(place), 0) + 1 from step where run = :run), :name, :outcome, :attempt, :started)"
+        " on conflict (run, name) do update set outcome = excluded.outcome, attempt = excluded.attempt,"
+        " started = excluded.started, ended = null, result = null, error = null",
+        {
+            "run": run,
+            "name": step.name,
+            "outcome": step.outcome.value,
+            "attempt": step.attempt,
+            "started": instant(step.started),
+        },
+    )
+
+
+def end_step(  # noqa: PLR0913 - a row is all of these
+    rows: Statements,
+    run: RunId,
+    name: str,
+    outcome: StepOutcome,
+    now: datetime,
+    *,
+    result: str | None = None,
+    error: str | None = None,
+) -> None:
+    """Write how the attempt that has started ended."""
+    step = step_of(rows, run, name)
+    if step is None:
+        raise NotFoundError(f"The step {name!r} of run {run} has not started.")
+    if step.outcome is not StepOutcome.STARTED:
+        raise IllegalMoveError(f"The step {name!r} of run {run} is {step.outcome.value} already.")
+    rows.write(
+        "update step set outcome = :outcome, ended = :ended, result = :result, error = :error"
+        " where run = :run and name = :name",
+        {
+            "run": run,
+            "name": name,
+            "outcome": outcome.value,
+            "ended": instant(now),
+            "result": result,
+            "error": error,
+        },
+    )
+
+
+def add_event(rows: Statements, event: TriggerEvent) -> bool:
+    """Write a new event; False when it is known."""
+    changed = rows.write(
+        "insert into event (id, kind, model, environment, actor, at, state)"
+        " values (:id, :kind, :model, :environment, :actor, :at, :state)"
+        " on conflict (model, environment, id) do nothing",
+        {
+            "id": event.id,
+            "kind": event.kind.value,
+            "model": event.model,
+            "environment": event.environment,
+            "actor": event.actor,
+            "at": instant(event.at),
+            "state": EventEnd.PENDING.value,
+        },
+    )
+    return changed == 1
+
+
+def merge_events(rows: Statements, run: Run) -> None:
+    """Have every event that waits join the run."""
+    rows.write(
+        "update event set run = :run where model = :model and environment = :environment and run is null",
+        {"run": run.id, "model": run.model, "environment": run.environment},
+    )
+
+
+def end_events(rows: Statements, run: RunId, *, first: EventEnd, others: EventEnd, reason: str) -> None:
+    """Write how the events of the run ended."""
+    rows.write(
+        "update event set reason = :reason, state = case when place ="
+        " (select min(place) from event where run = :run) then :first else :others end where run = :run",
+        {"run": run, "first": first.value, "others": others.value, "reason": reason},
+    )
+
+
+def events_of(rows: Statements, model: str, environment: str) -> Sequence[EventRecord]:
+    """Return the events, oldest first."""
+    found = rows.all(
+        "select * from event where model = :model and environment = :environment order by place",
+        {"model": model, "environment": environment},
+    )
+    return [_event(row) for row in found]
+
+
+def _moving(run: Run) -> dict[str, object]:
+    return {
+        "id": run.id,
+        "state": run.state.value,
+        "fence": run.fence,
+        "outcome": None if run.outcome is None else run.outcome.value,
+        "reason": run.reason,
+        "waits_for": run.waits_for,
+        "version": run.version,
+        "error": run.error,
+        "ended": None if run.ended is None else instant(run.ended),
+    }
+
+
+def _run(row: Row) -> Run:
+    return Run(
+        id=RunId(row["id"]),
+        model=row["model"],
+        environment=row["environment"],
+        started=datetime.fromisoformat(row["started"]),
+        state=RunState(row["state"]),
+        fence=row["fence"],
+        force=bool(row["force"]),
+        promote=row["promote"],
+        outcome=None if row["outcome"] is None else Outcome(row["outcome"]),
+        reason=row["reason"],
+        waits_for=row["waits_for"],
+        version=row["version"],
+        error=row["error"],
+        ended=_moment(row["ended"]),
+    )
+
+
+def _step(row: Row) -> StepRecord:
+    return StepRecord(
+        name=row["name"],
+        outcome=StepOutcome(row["outcome"]),
+        attempt=row["attempt"],
+        started=datetime.fromisoformat(row["started"]),
+        ended=_moment(row["ended"]),
+        result=None if row["result"] is None else read(row["result"]),
+        error=row["error"],
+    )
+
+
+def _event(row: Row) -> EventRecord:
+    event = TriggerEvent(
+        id=row["id"],
+        kind=TriggerKind(row["kind"]),
+        model=row["model"],
+        environment=row["environment"],
+        actor=row["actor"],
+        at=datetime.fromisoformat(row["at"]),
+    )
+    return EventRecord(
+        event=event, end=EventEnd(row["state"]), run=cast("str | None", row["run"]), reason=row["reason"]
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

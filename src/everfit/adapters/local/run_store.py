@@ -1,0 +1,179 @@
+"""Triggers, runs, steps and leases in SQLite: each call is one transaction that is wholly kept or wholly undone."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from everfit.adapters.local import run_rows
+from everfit.adapters.local.database import Database, Statements
+from everfit.adapters.local.leases import held, keep_lease, lease_of
+from everfit.adapters.local.processes import described, is_gone
+from everfit.application.ports import Claim, Clock
+from everfit.domain import lease as leases
+from everfit.domain import result as results
+from everfit.domain.errors import BusyError, IllegalMoveError, NotFoundError, RefusedError
+from everfit.domain.lease import Lease
+from everfit.domain.run import (
+    Outcome,
+    Run,
+    RunId,
+    RunState,
+    StepOutcome,
+    StepRecord,
+    claimed,
+    ended,
+    started_again,
+    waiting,
+)
+from everfit.domain.trigger import EventRecord, TriggerEvent, end_of_event
+
+
+class SqliteRunStore:
+    """Implements ``RunStore``.
+
+    Args:
+        is_dead: whether the owner of a lease is known to be dead, so that nobody waits for its lease to run out.
+    """
+
+    def __init__(self, database: Database, clock: Clock, is_dead: Callable[[str], bool] = is_gone) -> None:
+        self._database = database
+        self._clock = clock
+        self._is_dead = is_dead
+
+    def accept(self, event: TriggerEvent) -> bool:
+        with self._database.transaction() as rows:
+            return run_rows.add_event(rows, event)
+
+    def events(self, model: str, environment: str) -> Sequence[EventRecord]:
+        with self._database.reading() as rows:
+            return run_rows.events_of(rows, model, environment)
+
+    def begin(self, run: Run) -> Run:
+        if run.state is not RunState.QUEUED:
+            raise IllegalMoveError(f"Run {run.id} cannot begin: it is {run.state.value}.")
+        with self._database.transaction() as rows:
+            before = run_rows.run_of(rows, run.id)
+            if before is not None:
+                return before
+            run_rows.add_run(rows, run)
+            run_rows.merge_events(rows, run)
+            return run
+
+    def run(self, run: RunId) -> Run:
+        with self._database.reading() as rows:
+            return self._run(rows, run)
+
+    def runs(self, model: str, environment: str | None = None, *, limit: int = 100) -> Sequence[Run]:
+        with self._database.reading() as rows:
+            return run_rows.newest_runs(rows, model, environment, limit)
+
+    def unfinished(self, model: str, environment: str) -> Run | None:
+        with self._database.reading() as rows:
+            return run_rows.unfinished_run(rows, model, environment)
+
+    def claim(  # noqa: PLR0913 - a lease is all of these
+        self,
+        model: str,
+        environment: str,
+        *,
+        owner: str,
+        lease: timedelta,
+        run: RunId | None = None,
+        take_over: bool = False,
+    ) -> Claim:
+        with self._database.transaction() as rows:
+            before = lease_of(rows, model, environment)
+            if before is not None and not take_over and not self._may_take(before):
+                # Kept although the claim is refused: a clock that jumped back is found out by who waits.
+                keep_lease(rows, model, environment, leases.rebased(before, self._clock.now()))
+                taken = None
+            else:
+                taken = leases.taken(before, owner, run, self._clock.now(), lease)
+                keep_lease(rows, model, environment, taken)
+                if run is not None:
+                    run_rows.keep_run(rows, claimed(self._run_there(rows, run, model, environment), taken.fence))
+        if taken is None:
+            raise _busy(before, model, environment)
+        return Claim(model=model, environment=environment, owner=owner, fence=taken.fence, run=run)
+
+    def renew(self, claim: Claim, lease: timedelta) -> None:
+        with self._database.transaction() as rows:
+            renewed = leases.renewed(held(rows, claim), self._clock.now(), lease)
+            keep_lease(rows, claim.model, claim.environment, renewed)
+
+    def release(self, claim: Claim) -> None:
+        with self._database.transaction() as rows:
+            lease = lease_of(rows, claim.model, claim.environment)
+            if lease is not None and (lease.owner, lease.fence) == (claim.owner, claim.fence):
+                keep_lease(rows, claim.model, claim.environment, replace(lease, owner=None, run=None))
+
+    def begin_step(self, claim: Claim, name: str) -> StepRecord:
+        with self._database.transaction() as rows:
+            run = self._claimed_run(rows, claim)
+            step = started_again(run_rows.step_of(rows, run.id, name), name, self._clock.now())
+            run_rows.start_step(rows, run.id, step)
+            if run.state is RunState.WAITING:
+                run_rows.keep_run(rows, claimed(run, claim.fence))
+            return step
+
+    def finish_step(self, claim: Claim, name: str, result: Mapping[str, object]) -> None:
+        text = results.written(name, result)
+        with self._database.transaction() as rows:
+            run = self._claimed_run(rows, claim)
+            run_rows.end_step(rows, run.id, name, StepOutcome.DONE, self._clock.now(), result=text)
+
+    def fail_step(self, claim: Claim, name: str, error: str) -> None:
+        with self._database.transaction() as rows:
+            run = self._claimed_run(rows, claim)
+            run_rows.end_step(rows, run.id, name, StepOutcome.FAILED, self._clock.now(), error=error)
+
+    def steps(self, run: RunId) -> Sequence[StepRecord]:
+        with self._database.reading() as rows:
+            return run_rows.steps_of(rows, run)
+
+    def wait(self, claim: Claim, waits_for: str, outcome: Outcome | None = None) -> None:
+        with self._database.transaction() as rows:
+            run_rows.keep_run(rows, waiting(self._claimed_run(rows, claim), waits_for, outcome))
+
+    def note_version(self, claim: Claim, version: int) -> None:
+        with self._database.transaction() as rows:
+            run_rows.keep_run(rows, replace(self._claimed_run(rows, claim), version=version))
+
+    def end(self, claim: Claim, outcome: Outcome, reason: str, error: str | None = None) -> None:
+        with self._database.transaction() as rows:
+            run = self._claimed_run(rows, claim)
+            run_rows.keep_run(rows, ended(run, outcome, reason, error, self._clock.now()))
+            first, others = (end_of_event(outcome, is_first=is_first) for is_first in (True, False))
+            run_rows.end_events(rows, run.id, first=first, others=others, reason=reason)
+
+    def _may_take(self, lease: Lease) -> bool:
+        return leases.is_free(lease, self._clock.now()) or (lease.owner is not None and self._is_dead(lease.owner))
+
+    def _run(self, rows: Statements, run: RunId) -> Run:
+        found = run_rows.run_of(rows, run)
+        if found is None:
+            raise NotFoundError(f"There is no run {run}; `everfit runs` lists them.")
+        return found
+
+    def _run_there(self, rows: Statements, run: RunId, model: str, environment: str) -> Run:
+        found = self._run(rows, run)
+        if (found.model, found.environment) != (model, environment):
+            raise RefusedError(
+                f"Run {run} is of {found.model} in {found.environment}, not of {model} in {environment}."
+            )
+        return found
+
+    def _claimed_run(self, rows: Statements, claim: Claim) -> Run:
+        held(rows, claim)
+        if claim.run is None:
+            raise RefusedError(f"The claim of {claim.model} in {claim.environment} is without a run; claim one.")
+        run = self._run(rows, claim.run)
+        if run.state is RunState.ENDED:
+            raise IllegalMoveError(f"Run {run.id} has ended ({run.reason}); it never moves again.")
+        return run
+
+
+def _busy(lease: Lease | None, model: str, environment: str) -> BusyError:
+    if lease is None or lease.owner is None:
+        return BusyError(f"{model} in {environment} is taken.")
+    return BusyError(leases.busy_message(lease, described(lease.owner), model, environment))
