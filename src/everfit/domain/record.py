@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
@@ -18,18 +18,16 @@ def instant(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def to_plain(value: object) -> Any:  # noqa: ANN401 - JSON
+def to_plain(value: object) -> Any:
     """Return *value* as what JSON can hold."""
     match value:
         case Enum():
             return value.value
         case datetime():
             return instant(value)
-        case timedelta():
-            return value.total_seconds()
         case Mapping():
             return {str(key): to_plain(item) for key, item in cast("Mapping[object, object]", value).items()}
-        case list() | tuple() | set() | frozenset():
+        case list() | tuple():
             return [to_plain(item) for item in cast("list[object]", value)]
         case _ if is_dataclass(value):
             return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
@@ -45,11 +43,11 @@ def from_plain(kind: type[Value], plain: Mapping[str, object]) -> Value:
 
 
 @cache
-def _hints(kind: type[object]) -> Mapping[str, Any]:
+def _hints(kind: Any) -> Mapping[str, Any]:
     return get_type_hints(kind)
 
 
-def _read(kind: Any, plain: Any) -> Any:  # noqa: ANN401 - JSON
+def _read(kind: Any, plain: Any) -> Any:
     origin = get_origin(kind)
     if origin in (Union, UnionType):
         others = [one for one in get_args(kind) if one is not NoneType]
@@ -58,10 +56,12 @@ def _read(kind: Any, plain: Any) -> Any:  # noqa: ANN401 - JSON
         return tuple(_read(get_args(kind)[0], item) for item in plain)
     if not isinstance(kind, type):
         return plain
+    return _read_one(cast("type[Any]", kind), plain)
+
+
+def _read_one(kind: type[Any], plain: Any) -> Any:
     if issubclass(kind, Enum):
         return kind(plain)
     if issubclass(kind, datetime):
         return datetime.fromisoformat(plain)
-    if issubclass(kind, timedelta):
-        return timedelta(seconds=plain)
     return from_plain(kind, plain) if is_dataclass(kind) else plain

@@ -203,7 +203,7 @@ def decided(placement: Placement, approval: Approval) -> Placement | None:
     name = f"Version {approval.version} of {approval.model}"
     if approval.verdict != placement.verdict.id:
         raise RefusedError(
-            f"{name} was judged again in {approval.environment} since that evidence was seen; look at it and decide anew."
+            f"{name} was judged again in {approval.environment} since that evidence was seen; look, then decide anew."
         )
     before = placement.approval
     if before is not None and before.approved == approval.approved:

@@ -6,7 +6,7 @@ starves a process beside one that writes in a loop. Readers have a connection of
 
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -24,7 +24,7 @@ LONGEST_PAUSE: Final = 0.1
 class Row(Protocol):
     """One row of an answer; its values are read by column name."""
 
-    def __getitem__(self, name: str, /) -> Any: ...  # noqa: ANN401 - the database's value
+    def __getitem__(self, name: str, /) -> Any: ...
 
 
 class Statements:
@@ -67,7 +67,7 @@ class Database:
         self._reader: sqlite3.Connection | None = None
 
     @contextmanager
-    def transaction(self) -> Iterator[Statements]:
+    def transaction(self) -> Generator[Statements, None, None]:
         """Give one transaction that may write; it is kept when the block ends, and undone when it raises."""
         with self._writing, translated(self._path):
             connection = self._writer_connection()
@@ -84,7 +84,7 @@ class Database:
                 raise
 
     @contextmanager
-    def reading(self) -> Iterator[Statements]:
+    def reading(self) -> Generator[Statements, None, None]:
         """Give one consistent view that may not write and that no writer holds up."""
         if self._reader is None:
             # Only a writer can make the file.

@@ -1,7 +1,7 @@
 """What SQLite's error codes mean to a person."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from everfit.domain.errors import BackendError, StateError
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
+def translated(path: Path) -> Generator[None, None, None]:
     """Turn every error of SQLite and of the file system into one that says what to do."""
     try:
         yield

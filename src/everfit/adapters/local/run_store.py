@@ -71,7 +71,7 @@ class SqliteRunStore:
         with self._database.reading() as rows:
             return run_rows.unfinished_run(rows, model, environment)
 
-    def claim(  # noqa: PLR0913 - a lease is all of these
+    def claim(
         self,
         model: str,
         environment: str,
