@@ -11,10 +11,10 @@ from everfit.adapters.local.data_source import LocalDataSource
 from everfit.adapters.local.database import Database
 from everfit.adapters.local.endpoints import LocalEndpoints
 from everfit.adapters.local.heart import ThreadHeart
-from everfit.adapters.local.ids import TimeIds
+from everfit.adapters.local.ids import TimedIds
 from everfit.adapters.local.jobs import LocalJobs
 from everfit.adapters.local.machine import LocalMachine
-from everfit.adapters.local.processes import own_identity
+from everfit.adapters.local.processes import this_process
 from everfit.adapters.local.project_file import read_project
 from everfit.adapters.local.project_template import KINDS, write_template
 from everfit.adapters.local.registry import SqliteRegistry
@@ -44,7 +44,7 @@ def open_ports(workspace: Workspace, settings: Settings, progress: Progress) -> 
     store = SqliteRunStore(database, clock)
     return Ports(
         clock=clock,
-        ids=TimeIds(),
+        ids=TimedIds(),
         data=LocalDataSource(home),
         code=LocalCode(home),
         jobs=LocalJobs(home),
@@ -55,7 +55,7 @@ def open_ports(workspace: Workspace, settings: Settings, progress: Progress) -> 
         machine=LocalMachine(home),
         heart=ThreadHeart(store, LEASE),
         progress=progress,
-        owner=own_identity(),
+        owner=str(this_process()),
     )
 
 

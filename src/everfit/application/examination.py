@@ -42,7 +42,7 @@ def _serving(champion: int, environment: Environment, workspace: Workspace, port
     except EverfitError as error:
         return Examined(name=environment.name, is_well=False, words=f"version {champion} should serve, but: {error}")
     if state is None or state.weights.get(champion) != 1.0:
-        words = f"version {champion} should serve behind {environment.endpoint}, which does not say so; run `everfit rollback --to {champion}`"
+        words = f"version {champion} should serve behind {environment.endpoint}, which does not say so; see host.log"
         return Examined(name=environment.name, is_well=False, words=words)
     return Examined(
         name=environment.name, is_well=True, words=f"version {champion} serves, whole and approved, at {state.url}"

@@ -319,6 +319,14 @@ class Registry(Protocol):
         """Return the schema and label order of the first approved version, or None before there is one."""
         ...
 
+    def forget(self, model: str, number: int) -> None:
+        """Take the version out of every list; its number is never given again.
+
+        Raises:
+            RefusedError: it serves, waits for approval, or is the one to go back to, in any environment.
+        """
+        ...
+
 
 class Endpoints(Protocol):
     """Names that answer. Every change carries a fencing token; an older one raises ``FencedError``."""
