@@ -37,7 +37,7 @@ def to_plain(value: object) -> Any:
 
 def from_plain(kind: type[Value], plain: Mapping[str, object]) -> Value:
     """Return the dataclass *kind* that ``to_plain`` wrote; fields that are absent take their defaults."""
-    hints = _hints(kind)
+    hints = _hints(cast("Any", kind))
     names = [field.name for field in fields(cast("Any", kind)) if field.name in plain]
     return kind(**{name: _read(hints[name], plain[name]) for name in names})
 

@@ -1,0 +1,217 @@
+"""Triggers, runs, steps and leases in memory, by the same rules as the SQLite store."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from threading import Lock
+
+from everfit.application.ports import Claim, Clock
+from everfit.domain import lease as leases
+from everfit.domain import result as results
+from everfit.domain.errors import BusyError, FencedError, IllegalMoveError, NotFoundError, RefusedError
+from everfit.domain.lease import Lease
+from everfit.domain.run import (
+    Outcome,
+    Run,
+    RunId,
+    RunState,
+    StepOutcome,
+    StepRecord,
+    claimed,
+    ended,
+    started_again,
+    waiting,
+)
+from everfit.domain.trigger import EventEnd, EventRecord, TriggerEvent, end_of_event
+
+
+def _nobody(owner: str) -> bool:
+    return owner == ""
+
+
+class MemoryRunStore:
+    """Implements ``RunStore`` for tests and dry runs.
+
+    Args:
+        is_dead: whether the owner of a lease is known to be dead.
+    """
+
+    def __init__(self, clock: Clock, is_dead: Callable[[str], bool] = _nobody) -> None:
+        self._clock = clock
+        self._is_dead = is_dead
+        self._turn = Lock()
+        self._leases: dict[tuple[str, str], Lease] = {}
+        self._runs: dict[RunId, Run] = {}
+        self._steps: dict[RunId, dict[str, StepRecord]] = {}
+        self._events: list[EventRecord] = []
+
+    def accept(self, event: TriggerEvent) -> bool:
+        key = (event.model, event.environment, event.id)
+        with self._turn:
+            known = {(one.event.model, one.event.environment, one.event.id) for one in self._events}
+            if key not in known:
+                self._events.append(EventRecord(event=event, end=EventEnd.PENDING))
+            return key not in known
+
+    def events(self, model: str, environment: str) -> Sequence[EventRecord]:
+        with self._turn:
+            return [one for one in self._events if (one.event.model, one.event.environment) == (model, environment)]
+
+    def begin(self, run: Run) -> Run:
+        if run.state is not RunState.QUEUED:
+            raise IllegalMoveError(f"Run {run.id} cannot begin: it is {run.state.value}.")
+        with self._turn:
+            if run.id not in self._runs:
+                self._runs[run.id] = run
+                self._events = [replace(one, run=run.id) if _joins(one, run) else one for one in self._events]
+            return self._runs[run.id]
+
+    def run(self, run: RunId) -> Run:
+        with self._turn:
+            return self._run(run)
+
+    def runs(self, model: str, environment: str | None = None, *, limit: int = 100) -> Sequence[Run]:
+        with self._turn:
+            found = [
+                run for run in self._runs.values() if run.model == model and environment in (None, run.environment)
+            ]
+            return found[::-1][:limit]
+
+    def unfinished(self, model: str, environment: str) -> Run | None:
+        with self._turn:
+            place = (model, environment)
+            runs = [run for run in self._runs.values() if (run.model, run.environment) == place]
+            return next((run for run in runs if run.state is not RunState.ENDED), None)
+
+    def claim(
+        self,
+        model: str,
+        environment: str,
+        *,
+        owner: str,
+        lease: timedelta,
+        run: RunId | None = None,
+        take_over: bool = False,
+    ) -> Claim:
+        place = (model, environment)
+        with self._turn:
+            now = self._clock.now()
+            before = self._leases.get(place)
+            if before is not None and not take_over and not self._may_take(before):
+                self._leases[place] = leases.rebased(before, now)
+                raise BusyError(leases.busy_message(before, before.owner or "somebody", model, environment))
+            taken = leases.taken(before, owner, run, now, lease)
+            if run is not None:
+                self._runs[run] = claimed(self._run_there(run, model, environment), taken.fence)
+            self._leases[place] = taken
+            return Claim(model=model, environment=environment, owner=owner, fence=taken.fence, run=run)
+
+    def renew(self, claim: Claim, lease: timedelta) -> None:
+        with self._turn:
+            renewed = leases.renewed(self._held(claim), self._clock.now(), lease)
+            self._leases[claim.model, claim.environment] = renewed
+
+    def release(self, claim: Claim) -> None:
+        place = (claim.model, claim.environment)
+        with self._turn:
+            lease = self._leases.get(place)
+            if lease is not None and (lease.owner, lease.fence) == (claim.owner, claim.fence):
+                self._leases[place] = replace(lease, owner=None, run=None)
+
+    def begin_step(self, claim: Claim, name: str) -> StepRecord:
+        with self._turn:
+            run = self._claimed_run(claim)
+            steps = self._steps.setdefault(run.id, {})
+            steps[name] = started_again(steps.get(name), name, self._clock.now())
+            if run.state is RunState.WAITING:
+                self._runs[run.id] = claimed(run, claim.fence)
+            return steps[name]
+
+    def finish_step(self, claim: Claim, name: str, result: Mapping[str, object]) -> None:
+        text = results.written(name, result)
+        with self._turn:
+            run = self._claimed_run(claim)
+            step = self._started_step(run.id, name)
+            done = replace(step, outcome=StepOutcome.DONE, ended=self._clock.now(), result=results.read(text))
+            self._steps[run.id][name] = done
+
+    def fail_step(self, claim: Claim, name: str, error: str) -> None:
+        with self._turn:
+            run = self._claimed_run(claim)
+            step = self._started_step(run.id, name)
+            failed = replace(step, outcome=StepOutcome.FAILED, ended=self._clock.now(), error=error)
+            self._steps[run.id][name] = failed
+
+    def steps(self, run: RunId) -> Sequence[StepRecord]:
+        with self._turn:
+            return list(self._steps.get(run, {}).values())
+
+    def wait(self, claim: Claim, waits_for: str, outcome: Outcome | None = None) -> None:
+        with self._turn:
+            run = waiting(self._claimed_run(claim), waits_for, outcome)
+            self._runs[run.id] = run
+
+    def note_version(self, claim: Claim, version: int) -> None:
+        with self._turn:
+            run = replace(self._claimed_run(claim), version=version)
+            self._runs[run.id] = run
+
+    def end(self, claim: Claim, outcome: Outcome, reason: str, error: str | None = None) -> None:
+        with self._turn:
+            run = ended(self._claimed_run(claim), outcome, reason, error, self._clock.now())
+            self._runs[run.id] = run
+            is_first = True
+            for index, record in enumerate(self._events):
+                if record.run == run.id:
+                    end = end_of_event(outcome, is_first=is_first)
+                    self._events[index] = replace(record, end=end, reason=reason)
+                    is_first = False
+
+    def check(self, claim: Claim) -> None:
+        """Raise ``FencedError`` unless the claim still holds; the registry asks before it writes."""
+        with self._turn:
+            self._held(claim)
+
+    def _may_take(self, lease: Lease) -> bool:
+        return leases.is_free(lease, self._clock.now()) or (lease.owner is not None and self._is_dead(lease.owner))
+
+    def _held(self, claim: Claim) -> Lease:
+        lease = self._leases.get((claim.model, claim.environment))
+        if lease is None or (lease.owner, lease.fence) != (claim.owner, claim.fence):
+            raise FencedError(leases.lost_message(lease, claim.fence, claim.model, claim.environment))
+        return lease
+
+    def _run(self, run: RunId) -> Run:
+        if run not in self._runs:
+            raise NotFoundError(f"There is no run {run}; `everfit runs` lists them.")
+        return self._runs[run]
+
+    def _run_there(self, run: RunId, model: str, environment: str) -> Run:
+        found = self._run(run)
+        if (found.model, found.environment) != (model, environment):
+            raise RefusedError(
+                f"Run {run} is of {found.model} in {found.environment}, not of {model} in {environment}."
+            )
+        return found
+
+    def _claimed_run(self, claim: Claim) -> Run:
+        self._held(claim)
+        if claim.run is None:
+            raise RefusedError(f"The claim of {claim.model} in {claim.environment} is without a run; claim one.")
+        run = self._run(claim.run)
+        if run.state is RunState.ENDED:
+            raise IllegalMoveError(f"Run {run.id} has ended ({run.reason}); it never moves again.")
+        return run
+
+    def _started_step(self, run: RunId, name: str) -> StepRecord:
+        step = self._steps.get(run, {}).get(name)
+        if step is None:
+            raise NotFoundError(f"The step {name!r} of run {run} has not started.")
+        if step.outcome is not StepOutcome.STARTED:
+            raise IllegalMoveError(f"The step {name!r} of run {run} is {step.outcome.value} already.")
+        return step
+
+
+def _joins(record: EventRecord, run: Run) -> bool:
+    place = (record.event.model, record.event.environment)
+    return record.run is None and place == (run.model, run.environment)
