@@ -1,0 +1,41 @@
+# Everything runs in an environment of its own, .venv, made on first use; it needs Python 3.11 or newer.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check format docs clean
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Everfit needs Python 3.11 or newer; name one: make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+
+.venv/demo: .venv/bin/python pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[demo]'
+	touch $@
+
+.venv/dev: .venv/bin/python pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+demo: .venv/demo  ## The whole story on real data, in about a minute
+	$(BIN)/everfit demo build/demo
+
+test: .venv/dev  ## Every test
+	$(BIN)/pytest
+
+check: .venv/dev  ## Formatter, linter, both type checkers, import rules, docs
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/docs
+
+format: .venv/dev  ## Mend what the formatter and the linter can mend
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+docs: .venv/dev  ## Write the generated reference pages anew
+	$(BIN)/python docs/generate.py
+
+clean:
+	rm -rf .venv build
