@@ -1,0 +1,1 @@
+"""What the prepare job is made of: reading, measuring, splitting and profiling data."""

@@ -1,0 +1,118 @@
+"""Profiles the training rows: a few kB per column, enough to judge drift later without the data.
+
+Counts, means and extremes are of all training rows; quantiles, frequent values and correlations are of a sample that
+depends on the rows alone, and the profile says how large it was.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any, Final
+
+from everfit.domain.check import ColumnType
+from everfit.domain.schema import Column
+from everfit.jobs.preparation.measuring import NUMERIC, Pass, plain, typed
+from everfit.jobs.preparation.order import Order
+from everfit.jobs.preparation.splitting import identity_of
+from everfit.jobs.preparation.tables import Database, Table
+
+SAMPLE_ROWS: Final = 100_000
+CORRELATED: Final = 50
+FREQUENT: Final = 50
+LONGEST: Final = 100
+QUANTILES: Final = tuple(step / 100 for step in range(101))
+
+
+def profile(
+    database: Database, table: Table, columns: Sequence[Column], order: Order, training: str
+) -> dict[str, object]:
+    """Return the profile of the rows for which *training* holds."""
+    source = f"(FROM {table.relation} WHERE {training})"
+    rows, counted = _count(database, table, columns, source)
+    sampled = _take_sample(database, table, columns, order, training, rows)
+    described = {
+        column.name: counted[n] | _describe(database, n, column.type, sampled) for n, column in enumerate(columns)
+    }
+    return {
+        "rows": rows,
+        "sample": sampled,
+        "columns": described,
+        "correlation": _correlation(database, columns),
+    }
+
+
+def _count(
+    database: Database, table: Table, columns: Sequence[Column], source: str
+) -> tuple[int, list[dict[str, object]]]:
+    reading, wanted = Pass(), []
+    rows = reading.want("count(*)")
+    for n, column in enumerate(columns):
+        answers = {"count": f"count(t{n})", "distinct": f"approx_count_distinct(t{n})"}
+        if column.type in NUMERIC:
+            answers |= {"min": f"min(d{n})", "max": f"max(d{n})", "mean": f"avg(d{n})", "std": f"stddev_samp(d{n})"}
+        elif column.type is ColumnType.TIME:
+            answers |= {"min": f"min(m{n})", "max": f"max(m{n})"}
+        elif column.type is ColumnType.BOOLEAN:
+            answers |= {"true": f"count(*) FILTER (WHERE b{n})"}
+        elif column.type is ColumnType.TEXT:
+            answers |= {
+                "min_length": f"min(length(t{n}))",
+                "max_length": f"max(length(t{n}))",
+                "mean_length": f"avg(length(t{n}))",
+            }
+        wanted.append({name: reading.want(aggregate) for name, aggregate in answers.items()})
+    found = reading.run(database, typed(table, source))
+    total = int(found[rows])
+    described: list[dict[str, object]] = []
+    for column, answers in zip(columns, wanted, strict=True):
+        figures = {name: rounded(found[answer]) for name, answer in answers.items()}
+        described.append({"type": column.type.value, "missing": total - found[answers["count"]]} | figures)
+    return total, described
+
+
+def rounded(value: Any) -> object:
+    """Return a figure without the digits in which two runs of several threads may differ."""
+    value = plain(value)
+    return float(f"{value:.10g}") if isinstance(value, float) else value
+
+
+def _take_sample(
+    database: Database, table: Table, columns: Sequence[Column], order: Order, training: str, rows: int
+) -> int:
+    limit = int(min(1.0, SAMPLE_ROWS / max(rows, 1)) * (2**64 - 1))
+    picked = (
+        ""
+        if rows <= SAMPLE_ROWS
+        else f" AND md5_number_lower('profile' || {identity_of(table, order)}) <= {limit}::UBIGINT"
+    )
+    source = typed(table, f"(FROM {table.relation} WHERE {training}{picked})")
+    kept = ", ".join(
+        f"d{n}" if column.type in NUMERIC else f"left(t{n}, {LONGEST}) AS t{n}" for n, column in enumerate(columns)
+    )
+    database.rows(f"CREATE OR REPLACE TEMP TABLE sampled AS SELECT {kept} FROM {source}")
+    return int(database.row("SELECT count(*) FROM sampled")[0])
+
+
+def _describe(database: Database, n: int, kind: ColumnType, rows: int) -> dict[str, object]:
+    if kind in NUMERIC:
+        spread = database.row(f"SELECT quantile_cont(d{n}, {list(QUANTILES)}) FROM sampled WHERE isfinite(d{n})")[0]
+        return {"quantiles": [rounded(value) for value in spread or ()]}
+    if kind is ColumnType.TEXT:
+        frequent = database.rows(
+            f"SELECT t{n}, count(*) FROM sampled WHERE t{n} IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {FREQUENT}"
+        )
+        return {"top": [[value, count] for value, count in frequent], "top_of": rows}
+    return {}
+
+
+def _correlation(database: Database, columns: Sequence[Column]) -> dict[str, object]:
+    numeric = [n for n, column in enumerate(columns) if column.type in NUMERIC][:CORRELATED]
+    pairs = list(combinations(numeric, 2))
+    matrix: dict[tuple[int, int], object] = {(n, n): 1.0 for n in numeric}
+    if pairs:
+        wanted = ", ".join(f"corr(d{a}, d{b})" for a, b in pairs)
+        for (a, b), value in zip(pairs, database.row(f"SELECT {wanted} FROM sampled"), strict=True):
+            matrix[a, b] = matrix[b, a] = None if value is None or value != value else round(value, 4)
+    return {
+        "columns": [columns[n].name for n in numeric],
+        "matrix": [[matrix[a, b] for b in numeric] for a in numeric],
+    }

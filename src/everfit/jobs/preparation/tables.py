@@ -1,0 +1,135 @@
+"""Tables as DuckDB reads them: in one stream, with every value's own text, and with bounded memory.
+
+The columns are called ``c0``, ``c1`` … inside, so that no name of the user's can clash with another or with SQL.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from everfit.domain.check import ColumnType
+from everfit.domain.errors import RunFailedError
+from everfit.jobs.preparation.order import SourceFile
+
+MISSING: Final = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None")
+"""Texts that count as missing, as they do for pandas."""
+
+MEMORY: Final = "1200MB"
+
+Row = tuple[Any, ...]
+
+
+def quote(text: str) -> str:
+    """Return *text* as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def quote_name(name: str) -> str:
+    """Return *name* as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+class Database:
+    """The one door to DuckDB: its errors come out as Everfit's."""
+
+    def __init__(self, scratch: Path) -> None:
+        import duckdb  # noqa: PLC0415 - a job on images needs none
+
+        self._errors = (duckdb.Error,)
+        self._connection: Any = duckdb.connect()
+        # The temporary folder is used for sorting and grouping more than fits into the memory limit.
+        self._connection.execute(f"SET memory_limit = '{MEMORY}'")
+        self._connection.execute(f"SET temp_directory = {quote(str(scratch))}")
+        self._connection.execute("SET TimeZone = 'UTC'")
+        self._connection.execute("SET enable_progress_bar = false")
+
+    def rows(self, sql: str) -> list[Row]:
+        """Return all rows of the answer."""
+        try:
+            rows: list[Row] = self._connection.execute(sql).fetchall()
+        except self._errors as error:
+            raise UnreadableError(str(error)) from error
+        return rows
+
+    def row(self, sql: str) -> Row:
+        """Return the only row of the answer."""
+        return self.rows(sql)[0]
+
+    def close(self) -> None:
+        """Let everything go."""
+        self._connection.close()
+
+
+class UnreadableError(RunFailedError):
+    """The engine could not read what it was given, or could not do its work."""
+
+
+@contextmanager
+def open_database(scratch: Path) -> Iterator[Database]:
+    """Open a database that spills into *scratch*."""
+    database = Database(scratch)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TablePart:
+    """One file of a table.
+
+    Args:
+        relation: SQL that gives the file's rows with the columns ``c0`` …
+        order: the numbers of the columns in the order of this file.
+    """
+
+    file: SourceFile
+    relation: str
+    order: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """All files of a snapshot as one table.
+
+    Args:
+        names: of the columns; column 3 is called ``c3`` in SQL.
+        types: where the format itself says what the values are; None where the texts must tell.
+        relation: SQL that gives all rows.
+        strict_relation: the same, noting broken rows in ``reject_errors``; None where rows cannot be broken.
+        writing: options of DuckDB's COPY.
+        encoding: in which text has to be written.
+        keeps_line: whether a column ``line`` is what has to be written.
+    """
+
+    names: tuple[str, ...]
+    types: tuple[ColumnType | None, ...]
+    parts: tuple[TablePart, ...]
+    relation: str
+    strict_relation: str | None
+    writing: str
+    keeps_line: bool = False
+    encoding: str = "utf-8"
+
+    def text(self, number: int) -> str:
+        """Return SQL for the text of a value; NULL when it is missing."""
+        column = f"c{number}"
+        if self.types[number] is not None:
+            return f"nullif(nullif(CAST({column} AS VARCHAR), 'nan'), '')"
+        missing = ", ".join(quote(word) for word in MISSING)
+        return f"CASE WHEN {column} IN ({missing}) THEN NULL ELSE {column} END"
+
+    def raw(self, number: int) -> str:
+        """Return SQL for the text of a value as it stands in the file."""
+        return f"c{number}" if self.types[number] is None else f"CAST(c{number} AS VARCHAR)"
+
+    def number(self, name: str) -> int:
+        """Return the number of the column *name*."""
+        return self.names.index(name)
+
+
+def union(relations: Sequence[str]) -> str:
+    """Return SQL that gives the rows of all relations, one after the other."""
+    return " UNION ALL BY NAME ".join(f"(FROM {relation})" for relation in relations)
