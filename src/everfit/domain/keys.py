@@ -8,7 +8,6 @@ from everfit.domain.gate_rule import parse_rule
 from everfit.domain.schedule import SCHEDULE_WORDS, check_schedule
 from everfit.domain.value import Anything, Either, Key, ListOf, Named, Section
 
-
 GATE_RULE: Final = plain.parsed("a rule such as mape < 20 or rmse <= champion * 1.02", parse_rule)
 DATA_CHECK: Final = plain.parsed("a check such as rows >= 1000 or missing(price) <= 1%", parse_check)
 INSTANCE: Final = plain.text("an instance type such as ml.m5.large", r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")

@@ -86,7 +86,7 @@ def text(words: str, pattern: str | None = None) -> Single:
 
 def parsed(words: str, parse: Callable[[str], object]) -> Single:
     """Return the kind of value whose grammar *parse* knows."""
-    return Single(words=words, parse=_parsed(parse), json={"type": "string", "minLength": 1})
+    return Single(words=words, parse=_parsed(parse), json=_SOME_TEXT)
 
 
 def _flag(scalar: Scalar) -> bool:
@@ -190,7 +190,9 @@ PART_OR_ALL = share(can_be_nothing=False, can_be_all=True)
 ANY_SHARE = share(can_be_nothing=True, can_be_all=True)
 PATTERN = parsed("a regular expression with one group", _pattern)
 ENCODING = parsed("the name of a text encoding", _encoding)
-DELIMITER = Single(words="one character", parse=_delimiter, json={"type": "string", "minLength": 1, "maxLength": 1})
+DELIMITER = Single(
+    words="one character", parse=_delimiter, json={"type": ["string", "integer"], "minLength": 1, "maxLength": 1}
+)
 AMOUNT = parsed("an amount such as 500 rows, 3 files or 10MB", _amount)
 WATCH_RULE = parsed(_WATCH_WORDS, _watch_rule)
 SETTING = Single(

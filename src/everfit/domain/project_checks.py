@@ -38,6 +38,7 @@ def check(document: Fields, values: Values, time_zones: Callable[[], Collection[
     if task is not None:
         _check_rules(document, values, task, reading)
     _check_environments(document, values, reading)
+    _check_autoscale(document, values, reading)
     _check_time_zones(document, values, time_zones, reading)
 
 
@@ -196,6 +197,20 @@ def _check_unique(document: Fields, key: str, environments: Mapping[str, Values]
             line = document.line_of("environments", name, key)
             what = f"environments.{name}.{key} is also the {key} of {owners[value]}"
             reading.add(line, what, found=value, expected=f"a {key} of its own")
+
+
+def _check_autoscale(document: Fields, values: Values, reading: Reading) -> None:
+    given = values.get("serve", {}).get("sagemaker", {})
+    autoscale = given.get("autoscale", {})
+    fewest, most = autoscale.get("min", given.get("count", 1)), autoscale.get("max")
+    if most is not None and fewest > most:
+        names = ("serve", "sagemaker", "autoscale", "max")
+        reading.add(
+            document.line_of(*names),
+            f"{'.'.join(names)} is below the fewest instances",
+            found=most,
+            expected=f"at least {fewest}",
+        )
 
 
 def _check_time_zones(

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 from everfit.domain.document import Fields, Node, Reading, with_variables
 from everfit.domain.errors import ProjectError
@@ -31,10 +31,10 @@ def project_of(
         ProjectError: with every problem that was found.
     """
     known = with_variables(document, variables, reading)
-    values = _readable(PROJECT.read(known, "", reading))
-    if isinstance(known, Fields) and isinstance(values, dict):
+    values: Values = _readable(PROJECT.read(known, "", reading))
+    if isinstance(known, Fields):
         check(known, values, time_zones, reading)
-    if reading.problems or not isinstance(values, dict):
+    if reading.problems:
         raise ProjectError(sorted(reading.problems, key=lambda problem: problem.line or 0))
     return _project(values, reading)
 
@@ -42,9 +42,10 @@ def project_of(
 def _readable(value: object) -> Any:
     """Return *value* without what could not be read."""
     if isinstance(value, dict):
-        return {name: _readable(each) for name, each in value.items() if each is not UNREADABLE}
+        pairs = cast("dict[str, object]", value).items()
+        return {name: _readable(each) for name, each in pairs if each is not UNREADABLE}
     if isinstance(value, tuple):
-        return tuple(_readable(each) for each in value)
+        return tuple(_readable(each) for each in cast("tuple[object, ...]", value))
     return value
 
 
@@ -78,7 +79,7 @@ def _project(values: Values, reading: Reading) -> Project:
 
 def _data(inherited: Data, given: Values) -> Data:
     """Return *inherited* with what is *given* instead."""
-    known = {name: Format(value) if name == "format" else value for name, value in given.items()}
+    known: dict[str, Any] = {name: Format(value) if name == "format" else value for name, value in given.items()}
     return replace(inherited, **known)
 
 
@@ -98,4 +99,7 @@ def _approval(given: str | Values) -> ApprovalPolicy:
 
 
 def _frozen(values: Values) -> dict[str, Any]:
-    return {name: MappingProxyType(value) if isinstance(value, dict) else value for name, value in values.items()}
+    return {
+        name: MappingProxyType(cast("dict[str, object]", value)) if isinstance(value, dict) else value
+        for name, value in values.items()
+    }

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Final, Protocol
 
-from everfit.domain.document import Fields, Items, Node, Reading, Scalar, plain_data
+from everfit.domain.document import Fields, Items, Node, Reading, Scalar, plain_data, scalars
 from everfit.domain.errors import RuleError
 from everfit.domain.words import listed, nearest
 
@@ -139,10 +140,10 @@ class Anything:
 
     def read(self, node: Node, at: str, reading: Reading) -> object:
         """Return Python's own values, lists as tuples."""
-        finite = plain_data(node)
-        if has_endless_number(finite):
-            return refuse(node, at, reading, self, f"{at} is not a finite number")
-        return finite
+        for scalar in scalars(node):
+            if scalar.value in (inf, -inf) or scalar.value != scalar.value:
+                return refuse(scalar, at, reading, self, f"{at} is not a finite number")
+        return plain_data(node)
 
     def schema(self) -> Mapping[str, object]:
         """Return the JSON Schema, which is none."""
@@ -263,19 +264,6 @@ class Section:
         for name, needed in self.needs.items():
             if name in there and needed not in there:
                 reading.add(line, f"{prefix}{name} says nothing without {needed}", expected=f"{needed} beside it")
-
-
-def has_endless_number(value: object) -> bool:
-    """Return whether there is an infinity or a NaN anywhere in *value*."""
-    match value:
-        case float():
-            return value - value != 0
-        case tuple():
-            return any(has_endless_number(each) for each in value)
-        case dict():
-            return any(has_endless_number(each) for each in value.values())
-        case _:
-            return False
 
 
 def _description(key: Key) -> str:

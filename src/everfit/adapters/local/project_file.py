@@ -46,10 +46,10 @@ def _note_missing(folder: Path, reading: Reading) -> None:
     if not folder.is_dir():
         reading.add(None, f"there is no folder {folder}", expected="a folder with everfit.yaml")
         return
-    similar = next((folder / name for name in ("everfit.yml", "Everfit.yaml") if (folder / name).exists()), None)
+    similar = next((name for name in ("everfit.yml", "Everfit.yaml") if (folder / name).exists()), None)
     reading.add(
         None,
         f"there is no everfit.yaml in {folder}",
         expected="a project folder; everfit init makes one",
-        nearest=similar and f"to rename {similar.name}",
+        nearest=similar and f"to rename {similar} to everfit.yaml",
     )

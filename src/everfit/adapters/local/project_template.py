@@ -48,7 +48,9 @@ def _write(path: Path, text: str) -> None:
 def _contents(kind: str, folder: Path) -> dict[str, str]:
     """Return name -> text of each file of the project."""
     contents: dict[str, str] = {}
-    for file in sorted(files(__package__).joinpath("templates", kind).iterdir(), key=lambda file: file.name):
+    for file in sorted(
+        files("everfit.adapters.local").joinpath("templates", kind).iterdir(), key=lambda file: file.name
+    ):
         name = file.name.removesuffix(SUFFIX)
         text = file.read_text(encoding="utf-8")
         if name == "everfit.yaml":

@@ -74,7 +74,7 @@ class _Builder:
 
     def take(self, event: events.Event) -> None:
         """Take the next event."""
-        line = event.start_mark.line + 1
+        line = 1 if event.start_mark is None else event.start_mark.line + 1
         match event:
             case events.DocumentStartEvent():
                 self._documents += 1
@@ -86,7 +86,7 @@ class _Builder:
                 value = event.value
                 self._add(Scalar(line=line, text=value, written=value, is_quoted=is_quoted), event.anchor)
             case events.AliasEvent():
-                self._add_alias(event.anchor, line)
+                self._add_alias(str(event.anchor), line)
             case events.SequenceStartEvent() | events.MappingStartEvent():
                 self._check_tag(event.tag, line)
                 if len(self._open) >= MAX_DEPTH:
