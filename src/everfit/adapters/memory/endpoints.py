@@ -1,0 +1,89 @@
+"""Endpoints in this process, for tests and dry runs."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from everfit.domain.endpoint import Answer, EndpointState, ServedVersion
+from everfit.domain.errors import RunFailedError
+from everfit.domain.version import Release
+from everfit.serving.desired import DesiredEndpoint
+
+Ask = Callable[[ServedVersion, bytes], bytes]
+
+
+def echo(version: ServedVersion, body: bytes) -> bytes:
+    """Answer with the version's number and what was asked."""
+    return f"{version.version}:".encode() + body
+
+
+class MemoryEndpoints:
+    """Endpoints that serve by a function.
+
+    Args:
+        ask: answers for a version; what it raises at the sample keeps the version from being staged.
+    """
+
+    def __init__(self, ask: Ask = echo) -> None:
+        self._ask = ask
+        self._endpoints: dict[str, DesiredEndpoint] = {}
+
+    def describe(self, name: str) -> EndpointState | None:
+        """Return what the endpoint serves."""
+        endpoint = self._endpoints.get(name)
+        if endpoint is None:
+            return None
+        return EndpointState(
+            name=name,
+            url=f"memory://{name}",
+            weights=dict(endpoint.weights),
+            staged=tuple(sorted(endpoint.versions)),
+            artifacts={number: version.artifact for number, version in endpoint.versions.items()},
+            fence=endpoint.fence,
+        )
+
+    def stage(self, name: str, version: ServedVersion, *, fence: int) -> None:
+        """Have the version answer its sample and hold it."""
+        endpoint = self._claimed(name, fence)
+        held = endpoint.with_version(version)
+        sample = "" if version.sample is None else version.sample.body
+        try:
+            self._ask(version, sample.encode())
+        except (RunFailedError, ValueError) as error:
+            self._endpoints[name] = endpoint.without_version(version.version)
+            raise RunFailedError(
+                f"Version {version.version} of {version.model_name} cannot serve on {name}: {error} Nothing was shifted."
+            ) from error
+        self._endpoints[name] = held
+
+    def shift(self, name: str, weights: Mapping[int, float], releases: Sequence[Release], *, fence: int) -> None:
+        """Move the traffic."""
+        self._endpoints[name] = self._claimed(name, fence).with_weights(weights, releases)
+
+    def settle(self, name: str, keep: Sequence[int], *, fence: int) -> None:
+        """Let versions go that take no traffic and are not in *keep*."""
+        self._endpoints[name] = self._claimed(name, fence).with_only(keep)
+
+    def restore(self, name: str, version: ServedVersion, release: Release, *, fence: int) -> None:
+        """Go back to the version."""
+        weights = {version.version: 1.0}
+        self._claimed(name, fence).with_version(version).with_weights(weights, [release])
+        self.stage(name, version, fence=fence)
+        self.shift(name, weights, [release], fence=fence)
+
+    def invoke(self, name: str, body: bytes, content_type: str, accept: str) -> Answer:
+        """Answer as the version with the largest share."""
+        endpoint = self._endpoints.get(name)
+        if endpoint is None:
+            return Answer(status=400, body=b"", content_type="application/json", version=None)
+        if not endpoint.weights:
+            return Answer(status=503, body=b"", content_type="application/json", version=None)
+        number = max(endpoint.weights, key=endpoint.weights.__getitem__)
+        content = self._ask(endpoint.versions[number], body)
+        kind = content_type if accept in ("", "*/*") else accept
+        return Answer(status=200, body=content, content_type=kind, version=number)
+
+    def stop(self) -> bool:
+        """Nothing runs that could be stopped."""
+        return False
+
+    def _claimed(self, name: str, fence: int) -> DesiredEndpoint:
+        return self._endpoints.get(name, DesiredEndpoint(name=name)).claimed(fence)
