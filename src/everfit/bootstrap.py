@@ -31,9 +31,9 @@ def open_workspace(folder: Path, settings: Settings) -> Workspace:
     folder = folder.resolve()
     project = _resolved(folder, read_project(folder, settings.variables))
     sources = [project.data, *(each.data for each in project.environments.values() if each.data is not None)]
-    return Workspace(
-        folder=str(folder), project=project, leave_out=tuple(filter(None, (_below(folder, data) for data in sources)))
-    )
+    places = (_below(folder, data) for data in sources)
+    # A changed gate is no new code: what a training depends on in everfit.yaml has a digest of its own.
+    return Workspace(folder=str(folder), project=project, leave_out=("everfit.yaml", *filter(None, places)))
 
 
 def open_ports(workspace: Workspace, settings: Settings, progress: Progress) -> Ports:

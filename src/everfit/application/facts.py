@@ -40,7 +40,9 @@ class Facts:
 
     def mapping(self, name: str) -> Mapping[str, object]:
         """Return an object; an absent one is empty."""
-        value = self._values.get(name, {})
+        value = self._values.get(name)
+        if value is None:
+            return {}
         if isinstance(value, Mapping):
             return cast("Mapping[str, object]", value)
         return self._refuse(name, "an object")
@@ -73,7 +75,9 @@ class Facts:
 
     def items(self, name: str) -> tuple[object, ...]:
         """Return a list; an absent one is empty."""
-        value = self._values.get(name, [])
+        value = self._values.get(name)
+        if value is None:
+            return ()
         if isinstance(value, (list, tuple)):
             return tuple(cast("list[object]", value))
         return self._refuse(name, "a list")

@@ -130,7 +130,7 @@ class Artifacts(Protocol):
     def pack(self, model: str, code: str | None, requirements: str | None) -> Artifact:
         """Pack the folder *model*, with *code* as its ``code/``, like SageMaker's ``model.tar.gz``; keep it once.
 
-        The same content gives the same digest, whenever and wherever it is packed.
+        The text *requirements* becomes ``code/requirements.txt``. The same content gives the same digest, whenever and wherever it is packed.
         """
         ...
 

@@ -39,9 +39,15 @@ def champion_in(model: str, environment: Environment, ports: Ports) -> Version |
 def freeze(
     workspace: Workspace, environment: Environment, champion: Version | None, ports: Ports
 ) -> Mapping[str, object]:
-    """Freeze data and code, and return their digests and what has changed since the champion's data."""
+    """Freeze data and code, and return their digests and what has changed since the champion's data.
+
+    Raises:
+        NotFoundError: a script that the project names is not there.
+    """
     project = workspace.project
     code = ports.code.freeze(workspace.folder, leave_out=workspace.leave_out)
+    for path in filter(None, (project.train.script, project.serve.script, project.evaluate, project.train.requirements)):
+        ports.code.text(code.folder, path)
     data = ports.data.freeze(project.data_in(environment).source)
     return {
         "snapshot": data.id,
