@@ -9,6 +9,7 @@ import json
 import os
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import everfit
 from everfit.adapters.local.environments import Environments
-from everfit.domain.errors import BackendError, NotFoundError, RequestError
+from everfit.domain.errors import BackendError, BusyError, NotFoundError, RequestError, RunFailedError
 from everfit.domain.job import JobFailure, JobKind, JobSpec, JobState, JobStatus
 from everfit.jobs.supervision import children
 from everfit.jobs.supervision.contract import SURROUNDINGS
@@ -181,6 +182,30 @@ class LocalJobs:
         if pid := self._supervisor(name):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
+
+    def report(self, name: str, file: str) -> Mapping[str, object]:
+        """Return the JSON file that the job wrote below its ``output/``."""
+        folder = self._folder(name)
+        report = folder and folder / "ml" / "output" / file
+        if report is None or not report.is_file():
+            raise NotFoundError(f"The job {name} has no report {file}.")
+        try:
+            content: object = json.loads(report.read_bytes())
+        except ValueError as error:
+            raise RunFailedError(f"The report {file} of job {name} is not JSON: {error}.") from error
+        if not isinstance(content, dict):
+            raise RunFailedError(f"The report {file} of job {name} is not a JSON object.")
+        return mapping_of(content)  # pyright: ignore[reportUnknownArgumentType]
+
+    def forget(self, run: str) -> None:
+        """Delete everything that the jobs of a run left."""
+        if not _NAME.fullmatch(run):
+            raise RequestError(f"{run!r} is no run.")
+        for folder in (self._runs / run).glob("*/"):
+            if (folder / "lock").exists() and self.observe(folder.name).state is JobState.RUNNING:
+                raise BusyError(f"The job {folder.name} is still running; stop it before its run is deleted.")
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self._runs / run)
 
     def log(self, name: str, start: int = 0) -> Iterator[bytes]:
         """Yield what the job has printed so far, from byte *start* on."""

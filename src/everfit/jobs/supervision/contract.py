@@ -37,7 +37,7 @@ def _argument(value: object) -> str:
     if isinstance(value, Mapping):
         pairs = sorted((key, each) for key, each in mapping_of(value).items())  # pyright: ignore[reportUnknownArgumentType]
         return ",".join(f"{key}={each}" for key, each in pairs)
-    return str(value)
+    return "" if value is None else str(value)
 
 
 def hyperparameter_file(hyperparameters: Mapping[str, object]) -> dict[str, str]:
@@ -93,7 +93,7 @@ def training_variables(
         "current_instance_group_hosts": [HOST],
         "current_instance_type": INSTANCE_TYPE,
         "distribution_instance_groups": [],
-        "framework_module": "",
+        "framework_module": None,
         "framework_params": {},
         "hosts": [HOST],
         "hps": dict(hyperparameters),
@@ -126,6 +126,7 @@ def training_variables(
     values |= {f"hp_{key}": value for key, value in hyperparameters.items()}
     variables = {f"SM_{key.upper()}": _variable(value) for key, value in values.items()}
     return variables | {
+        "PYTHONPATH": f"{ml}/code",
         "TRAINING_JOB_NAME": name,
         "TRAINING_JOB_ARN": f"arn:aws:sagemaker:local:000000000000:training-job/{name.lower()}",
     }
@@ -138,13 +139,22 @@ def _training_environment(
     left_out = {"channels", "user_args"}
     environment = {renamed.get(key, key): value for key, value in values.items() if key not in left_out}
     environment["channel_input_dirs"] = {channel: f"{ml}/input/data/{channel}" for channel in sorted(channels)}
-    environment["is_master"] = True
-    environment["job_name"] = name
-    environment["master_hostname"] = HOST
-    return environment
+    rest: dict[str, object] = {
+        "distribution_hosts": [],
+        "is_master": True,
+        "is_modelparallel_enabled": None,
+        "is_smddpmprun_installed": False,
+        "is_smddprun_installed": False,
+        "job_name": name,
+        "master_hostname": HOST,
+        "topology": [],
+    }
+    return environment | rest
 
 
 def _variable(value: object) -> str:
     if isinstance(value, Mapping | list | tuple):
         return json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return str(value)
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)

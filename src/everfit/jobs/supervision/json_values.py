@@ -1,9 +1,11 @@
 """What came out of a JSON file, given a type."""
 
+from collections.abc import Mapping
+
 
 def mapping_of(value: object) -> dict[str, object]:
     """Return *value* as a mapping; empty when it is none."""
-    return {str(name): each for name, each in value.items()} if isinstance(value, dict) else {}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return {str(name): each for name, each in value.items()} if isinstance(value, Mapping) else {}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
 
 def texts_of(value: object) -> list[str]:
