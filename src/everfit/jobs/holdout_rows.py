@@ -1,0 +1,266 @@
+"""Read the holdout once, row by row: requests without the target go to a file, what is needed to judge stays."""
+
+import csv
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from io import StringIO
+from itertools import islice
+from pathlib import Path
+from typing import IO, Final
+
+from everfit.domain.errors import RequestError
+from everfit.jobs.request_log import Request, write_request
+
+Record = dict[str, object]
+
+ROWS_PER_REQUEST: Final = 500
+# A model that continues a series gives the same steps again for each request, so a forecast is asked for as a whole.
+ROWS_PER_FORECAST: Final = 100_000
+TIMED_REQUESTS: Final = 200
+IMAGE_TYPES: Final[Mapping[str, str]] = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".gif": "image/gif",
+    ".bmp": "image/bmp",
+    ".webp": "image/webp",
+    ".tif": "image/tiff",
+    ".tiff": "image/tiff",
+}
+JSON_LINES: Final = ("application/jsonlines", "application/jsonl", "application/x-jsonlines", "application/x-ndjson")
+
+_NUMBER: Final = re.compile(r"[-+]?(?:0|[1-9]\d*)?(?:\.\d*)?(?:[eE][-+]?\d+)?")
+_WHOLE: Final = re.compile(r"[-+]?(?:0|[1-9]\d*)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where the holdout lies and how it is read.
+
+    Args:
+        target: column that the model predicts; None for images, whose folder names it.
+        time: column that orders a forecast.
+        whole: all rows go in one request.
+        slices: column -> values that are judged by themselves.
+        kinds: column -> its type, as the prepare job reports it, for CSV; when empty, the types are found out.
+    """
+
+    folder: Path
+    format: str
+    target: str | None
+    time: str | None
+    content_type: str
+    whole: bool = False
+    slices: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    kinds: Mapping[str, str] = field(default_factory=dict[str, str])
+    encoding: str = "utf-8"
+    delimiter: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Holdout:
+    """What is needed to judge predictions.
+
+    Args:
+        actual: what really was, one entry a row.
+        times: one entry a row, if there is a time column.
+        parts: ``column=value`` -> the rows that belong to it.
+        left_out: rows whose actual value is missing; they are not asked and not judged.
+    """
+
+    actual: list[object] = field(default_factory=list[object])
+    times: list[object] = field(default_factory=list[object])
+    parts: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+    left_out: int = 0
+
+
+def write_requests(source: Source, file: IO[bytes]) -> Holdout:
+    """Write the requests for every row of the holdout to *file* and return what they will be judged by."""
+    if source.format == "images":
+        return _write_images(source, file)
+    if source.target is None:
+        raise RequestError("The project names no data.target, so nothing can be compared with the predictions.")
+    holdout = Holdout(parts={f"{column}={value}": [] for column in source.slices for value in source.slices[column]})
+    rows = _known(source, holdout)
+    count = ROWS_PER_FORECAST if source.whole else ROWS_PER_REQUEST
+    timed: list[Record] = []
+    while batch := list(islice(rows, count)):
+        body = encode(batch, source.content_type)
+        write_request(file, Request(body=body, content_type=source.content_type, rows=len(batch)))
+        timed += batch[: TIMED_REQUESTS - len(timed)]
+    for record in timed:
+        body = encode([record], source.content_type)
+        write_request(file, Request(body=body, content_type=source.content_type, rows=1, timed=True))
+    return holdout
+
+
+def _known(source: Source, holdout: Holdout) -> Iterator[Record]:
+    """Yield each row without its target, after noting in *holdout* what it is judged by."""
+    assert source.target is not None  # noqa: S101 - narrows the type; the caller has looked
+    for record in records(source):
+        if source.target not in record:
+            raise RequestError(f"The holdout has no column {source.target!r}; check data.target.")
+        actual = record.pop(source.target)
+        if actual is None or actual == "":
+            holdout.left_out += 1
+            continue
+        row = len(holdout.actual)
+        holdout.actual.append(actual)
+        if source.time is not None:
+            holdout.times.append(record.get(source.time))
+        for column, values in source.slices.items():
+            for value in values:
+                if is_value(record.get(column, actual if column == source.target else None), value):
+                    holdout.parts[f"{column}={value}"].append(row)
+        yield record
+
+
+def is_value(found: object, wanted: str) -> bool:
+    """Return whether a cell holds the value that a rule names."""
+    if isinstance(found, bool):
+        return str(found).lower() == wanted.lower()
+    if isinstance(found, int | float):
+        return str(found) == wanted or (_WHOLE.fullmatch(wanted) is not None and found == int(wanted))
+    return found is not None and str(found) == wanted
+
+
+def encode(batch: Sequence[Record], content_type: str) -> bytes:
+    """Return the rows as the body of a request."""
+    if content_type == "text/csv":
+        text = StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(batch[0]), lineterminator="\n", extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(batch)
+        return text.getvalue().encode()
+    if content_type in JSON_LINES:
+        return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in batch).encode()
+    if content_type == "application/json":
+        return json.dumps({"instances": batch}, ensure_ascii=False).encode()
+    raise RequestError(
+        f"The evaluation cannot send rows as {content_type!r}; serve.content_type may be application/json, text/csv "
+        "or application/jsonlines."
+    )
+
+
+def records(source: Source) -> Iterator[Record]:
+    """Yield the rows of every file below the holdout's folder, files in the order of their names."""
+    readers: Mapping[str, Callable[[Source, Path], Iterator[Record]]] = {
+        "csv": _csv_records,
+        "jsonl": _jsonl_records,
+        "parquet": _parquet_records,
+    }
+    if source.format not in readers:
+        raise RequestError(
+            f"Everfit cannot score rows of format {source.format!r}; use task: custom with an evaluate script."
+        )
+    if source.format == "csv":
+        source = _with_kinds(source)
+    for path in files(source.folder):
+        yield from readers[source.format](source, path)
+
+
+def files(folder: Path) -> list[Path]:
+    """Return the data files below *folder*, by name."""
+    found = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    if not found:
+        raise RequestError(f"The holdout folder {folder} is empty; there is nothing to score on.")
+    return found
+
+
+def _jsonl_records(source: Source, path: Path) -> Iterator[Record]:
+    with path.open(encoding=_encoding(source)) as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                record = json.loads(line)
+                if not isinstance(record, dict):
+                    raise RequestError(f"{path.name}, line {number} is not a JSON object.")
+                yield record
+
+
+def _parquet_records(source: Source, path: Path) -> Iterator[Record]:
+    from everfit.jobs.parquet_rows import read_parquet  # noqa: PLC0415 - only Parquet pays for loading DuckDB
+
+    return read_parquet(path)
+
+
+def _encoding(source: Source) -> str:
+    return "utf-8-sig" if source.encoding.lower().replace("_", "-") in ("utf-8", "utf8") else source.encoding
+
+
+def _cells(source: Source, path: Path) -> Iterator[dict[str, str]]:
+    with path.open(encoding=_encoding(source), newline="") as file:
+        delimiter = source.delimiter or _delimiter(file.readline())
+        file.seek(0)
+        reader = csv.reader(file, delimiter=delimiter)
+        header = next(reader, list[str]())
+        for cells in reader:
+            if len(cells) != len(header):
+                if not cells:
+                    continue
+                raise RequestError(
+                    f"{path.name}, line {reader.line_num} has {len(cells)} fields, the header {len(header)}."
+                )
+            yield dict(zip(header, cells, strict=True))
+
+
+def _delimiter(header: str) -> str:
+    return max(",;\t|", key=header.count)
+
+
+def _csv_records(source: Source, path: Path) -> Iterator[Record]:
+    kinds = source.kinds
+    for cells in _cells(source, path):
+        yield {name: typed(cell, kinds.get(name, "text")) for name, cell in cells.items()}
+
+
+def typed(cell: str, kind: str) -> object:
+    """Return a CSV cell as the value that a client would send."""
+    if cell == "":
+        return None
+    if kind in ("number", "integer") and _NUMBER.fullmatch(cell):
+        return int(cell) if _WHOLE.fullmatch(cell) else float(cell)
+    if kind == "boolean" and cell.lower() in ("true", "false"):
+        return cell.lower() == "true"
+    return cell
+
+
+def _with_kinds(source: Source) -> Source:
+    """Return *source* with the kind of every column: one that is wholly numeric is numbers, zip codes stay text."""
+    if source.content_type == "text/csv":
+        # The text goes on as it is.
+        return replace(source, kinds={})
+    if source.kinds:
+        return source
+    possible: dict[str, set[str]] = {}
+    for path in files(source.folder):
+        for cells in _cells(source, path):
+            for name, cell in cells.items():
+                _narrow(possible.setdefault(name, {"number", "boolean"}), cell)
+    kinds = {name: next(iter(sorted(kinds, reverse=True)), "text") for name, kinds in possible.items()}
+    return replace(source, kinds=kinds)
+
+
+def _narrow(kinds: set[str], cell: str) -> None:
+    """Remove from *kinds* what the cell cannot be."""
+    if cell == "":
+        return
+    if "number" in kinds and not (_NUMBER.fullmatch(cell) and any(map(str.isdigit, cell))):
+        kinds.discard("number")
+    if "boolean" in kinds and cell.lower() not in ("true", "false"):
+        kinds.discard("boolean")
+
+
+def _write_images(source: Source, file: IO[bytes]) -> Holdout:
+    """Write one request for each image; the folder it lies in is its label."""
+    holdout, paths = Holdout(), [path for path in files(source.folder) if path.suffix.lower() in IMAGE_TYPES]
+    if not paths:
+        raise RequestError(f"The holdout folder {source.folder} has no image ({', '.join(IMAGE_TYPES)}).")
+    for timed, chosen in ((False, paths), (True, paths[:: max(1, len(paths) // TIMED_REQUESTS)][:TIMED_REQUESTS])):
+        for path in chosen:
+            request = Request(body=b"", content_type=IMAGE_TYPES[path.suffix.lower()], rows=1, timed=timed)
+            write_request(file, request, path)
+            if not timed:
+                holdout.actual.append(path.relative_to(source.folder).parts[0])
+    return holdout

@@ -1,0 +1,56 @@
+"""Ask one version every request of the evaluation, through its own serving code, in its own interpreter.
+
+``score MODEL SCRIPT REQUESTS REPLIES ERROR``: SCRIPT is empty for the default one. What goes wrong with the model is
+written to ERROR in one sentence; that is a result, so the exit code is 0. Standard library only.
+"""
+
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from everfit.jobs.request_log import Reply, read_requests, write_reply
+from everfit.serving.handlers import LoadedModel, UnusableModelError, load
+
+ACCEPT = "application/json"
+
+
+def main(arguments: list[str]) -> None:
+    """Score the version that *arguments* name."""
+    model, script, requests, replies, error = arguments
+    problem = _problem(model, script or None, Path(requests), Path(replies))
+    if problem is not None:
+        Path(error).write_text(problem, encoding="utf-8")
+
+
+def _problem(model: str, script: str | None, requests: Path, replies: Path) -> str | None:
+    try:
+        loaded = load(model, script)
+    except UnusableModelError as error:
+        traceback.print_exc()
+        return f"the model does not load: {error}"
+    return _ask(loaded, requests, replies)
+
+
+def _ask(loaded: LoadedModel, requests: Path, replies: Path) -> str | None:
+    done = 0
+    with replies.open("wb") as file:
+        for request in read_requests(requests):
+            start = time.perf_counter()
+            try:
+                body, content_type = loaded.invoke(request.body, request.content_type, ACCEPT)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the model's code raises is the result
+                traceback.print_exc()
+                return f"the model failed on {_place(done, request.rows)}: {type(error).__name__}: {error}"
+            seconds = time.perf_counter() - start
+            write_reply(file, Reply(body=body, content_type=content_type, seconds=seconds, timed=request.timed))
+            done += 0 if request.timed else request.rows
+    return None
+
+
+def _place(done: int, rows: int) -> str:
+    return f"row {done + 1} of the holdout" if rows == 1 else f"rows {done + 1} to {done + rows} of the holdout"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

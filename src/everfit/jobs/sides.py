@@ -1,0 +1,106 @@
+"""Score one version in a process of its own, and read what it answered."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from math import ceil
+from pathlib import Path
+from typing import cast
+
+from everfit.jobs.answers import UnjudgeableError
+from everfit.jobs.judges import Judge, Predictions
+from everfit.jobs.request_log import Reply, Request, read_replies, read_requests
+from everfit.serving.launch import command
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """A version to be scored.
+
+    Args:
+        name: ``challenger`` or ``champion``.
+        model: folder of the unpacked artifact.
+        python: interpreter that it runs in.
+        script: handlers below its ``code``; None means the default.
+        version: its number; None when it has none yet.
+    """
+
+    name: str
+    model: str
+    python: str
+    script: str | None
+    version: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """What came of it: *predictions*, or *error* in words."""
+
+    predictions: Predictions | None = None
+    error: str | None = None
+    latency: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+def side_from_json(name: str, data: Mapping[str, object]) -> Side:
+    """Return the side that the parameters describe."""
+    return Side(
+        name=name,
+        model=str(data["model"]),
+        python=str(data.get("python") or sys.executable),
+        script=cast("str | None", data.get("script")),
+        version=cast("int | None", data.get("version")),
+    )
+
+
+def score(side: Side, requests: Path, judge: Judge, timeout: float) -> Scored:
+    """Send *requests* to the version and judge its answers; *timeout* is in seconds."""
+    replies, error = requests.with_name(f"{side.name}.replies"), requests.with_name(f"{side.name}.error")
+    problem = run_scorer(side, (requests, replies, error), timeout)
+    if problem is not None:
+        return Scored(error=problem)
+    try:
+        predictions = judge.read(_answers(requests, replies))
+    except UnjudgeableError as unjudgeable:
+        return Scored(error=str(unjudgeable), latency=latency(replies))
+    return Scored(predictions=predictions, latency=latency(replies))
+
+
+def run_scorer(side: Side, paths: tuple[Path, Path, Path], timeout: float) -> str | None:
+    """Run the scorer on requests, replies and error; return what went wrong, or None."""
+    _, _, error = paths
+    arguments = [side.model, side.script or "", *map(str, paths)]
+    try:
+        # In the process group of this job, so that whatever ends the job ends it as well.
+        ended = subprocess.run(
+            command(side.python, "everfit.jobs.score", *arguments),
+            stdin=subprocess.DEVNULL,
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"it had not answered everything after {timeout:g} s and was stopped"
+    except OSError as failure:
+        return f"its interpreter {side.python} does not start: {failure.strerror}"
+    if ended.returncode < 0:
+        name = signal.Signals(-ended.returncode).name
+        return f"its process was ended by {name} while it was asked; the log has its last words"
+    if ended.returncode > 0:
+        return f"its process ended with exit code {ended.returncode} while it was asked; the log has its last words"
+    return error.read_text(encoding="utf-8") if error.exists() else None
+
+
+def _answers(requests: Path, replies: Path) -> Iterator[tuple[Request, Reply]]:
+    for request, reply in zip(read_requests(requests), read_replies(replies), strict=True):
+        if not request.timed:
+            yield request, reply
+
+
+def latency(replies: Path) -> dict[str, object]:
+    """Return the median and the 99th percentile of the timed replies: the smallest time that so many stay within."""
+    seconds = sorted(reply.seconds for reply in read_replies(replies) if reply.timed)
+    if not seconds:
+        return {"p50": None, "p99": None, "samples": 0}
+    p50, p99 = (seconds[ceil(share * len(seconds)) - 1] for share in (0.5, 0.99))
+    return {"p50": p50, "p99": p99, "samples": len(seconds)}
