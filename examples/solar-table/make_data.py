@@ -1,0 +1,66 @@
+"""Makes up the hourly generation of two solar parks, the same for the same dates.
+
+python make_data.py                    January to June 2024
+python make_data.py --until 2024-08    two more months, as new data would arrive
+"""
+
+import argparse
+import csv
+import math
+from datetime import datetime, timedelta
+from pathlib import Path
+from random import Random
+
+COLUMNS = ("row_id", "timestamp", "region", "cloud_cover", "temperature", "generation_kwh")
+REGIONS = {"north": (54.0, 380.0), "south": (44.0, 460.0)}
+
+
+def height_of_sun(when: datetime, latitude: float) -> float:
+    """Return the sine of the sun's height over the horizon; below zero at night."""
+    day = when.timetuple().tm_yday
+    declination = math.radians(-23.44) * math.cos(2 * math.pi * (day + 10) / 365)
+    angle = math.radians(15 * (when.hour + 0.5 - 12))
+    place = math.radians(latitude)
+    return math.sin(place) * math.sin(declination) + math.cos(place) * math.cos(declination) * math.cos(angle)
+
+
+def rows_of(month: datetime) -> list[tuple[object, ...]]:
+    """Return every hour of the month in every region."""
+    rows: list[tuple[object, ...]] = []
+    for region, (latitude, largest) in REGIONS.items():
+        chance = Random(f"{region} {month:%Y-%m}")
+        clouds, when = chance.random(), month
+        while when.month == month.month:
+            clouds = min(1.0, max(0.0, clouds + chance.gauss(0, 0.12)))
+            height = height_of_sun(when, latitude)
+            warmth = 12 + 10 * height + 8 * math.sin(2 * math.pi * (when.timetuple().tm_yday - 110) / 365)
+            temperature = round(warmth - 4 * clouds + chance.gauss(0, 1.5), 1)
+            # Panels lose 0.4 % for each degree above 25.
+            heat = 1 - 0.004 * max(0.0, temperature - 25)
+            power = largest * max(0.0, height) ** 1.15 * (1 - 0.72 * clouds**1.6) * heat
+            generation = 0.0 if height <= 0 else round(max(0.0, power * chance.gauss(1, 0.06)), 2)
+            rows.append(
+                (f"{region}-{when:%Y%m%d%H}", when.isoformat(), region, round(clouds, 2), temperature, generation)
+            )
+            when += timedelta(hours=1)
+    return sorted(rows, key=lambda row: (row[1], row[2]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--until", default="2024-06", help="last month, such as 2024-08")
+    parser.add_argument("--folder", default=str(Path(__file__).parent / "data"))
+    arguments = parser.parse_args()
+    folder = Path(arguments.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    last, month = datetime.strptime(arguments.until, "%Y-%m"), datetime(2024, 1, 1)
+    while month <= last:
+        with (folder / f"{month:%Y-%m}.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(COLUMNS)
+            writer.writerows(rows_of(month))
+        month = (month + timedelta(days=32)).replace(day=1)
+
+
+if __name__ == "__main__":
+    main()
