@@ -28,7 +28,7 @@ def rows_of(month: datetime) -> list[tuple[object, ...]]:
     """Return every hour of the month in every region."""
     rows: list[tuple[object, ...]] = []
     for region, (latitude, largest) in REGIONS.items():
-        chance = Random(f"{region} {month:%Y-%m}")
+        chance = Random(f"{region} {month:%Y-%m}")  # noqa: S311 - made-up data
         clouds, when = chance.random(), month
         while when.month == month.month:
             clouds = min(1.0, max(0.0, clouds + chance.gauss(0, 0.12)))
@@ -53,7 +53,7 @@ def main() -> None:
     arguments = parser.parse_args()
     folder = Path(arguments.folder)
     folder.mkdir(parents=True, exist_ok=True)
-    last, month = datetime.strptime(arguments.until, "%Y-%m"), datetime(2024, 1, 1)
+    last, month = datetime.fromisoformat(f"{arguments.until}-01"), datetime.fromisoformat("2024-01-01")
     while month <= last:
         with (folder / f"{month:%Y-%m}.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
