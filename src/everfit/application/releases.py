@@ -91,7 +91,8 @@ def way_back(environment: Environment, workspace: Workspace, ports: Ports, to: i
     if target not in {served.version for served in history}:
         raise RefusedError(f"Version {target} has never served in {environment.name}; a rollback goes to one that has.")
     release(ports.registry.version(model, target), ports.registry.placement(model, environment.name, target))
-    ports.artifacts.verify(ports.registry.version(model, target).artifact)
+    # Not just verified: a folder that was tampered with is mended from its archive here.
+    ports.artifacts.unpacked(ports.registry.version(model, target).artifact)
     return WayBack(before=champion, after=target)
 
 

@@ -10,7 +10,7 @@ import stat
 import struct
 import tarfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, BinaryIO, Final
 
@@ -23,6 +23,10 @@ _CHUNK: Final = 1 << 20
 _MOST_MEMBERS: Final = 1_000_000
 # Deflate, no flags, no time, no extra flags, made on Unix: RFC 1952.
 _HEADER: Final = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03"
+
+
+Member = TreeFile | bytes | None
+"""A file, the content of one, or a folder."""
 
 
 class StoredGzip:
@@ -68,8 +72,8 @@ def _stored(data: bytes, *, is_last: bool = False) -> bytes:
     return struct.pack("<BHH", is_last, len(data), len(data) ^ 0xFFFF) + data
 
 
-def write_archive(members: Mapping[str, TreeFile | None], target: BinaryIO) -> tuple[str, int]:
-    """Write the members, by name, into *target*; None stands for a folder. Return digest and size of the archive."""
+def write_archive(members: Mapping[str, Member], target: BinaryIO) -> tuple[str, int]:
+    """Write the members, by name, into *target*; return digest and size of the archive."""
     stream = StoredGzip(target)
     for name in sorted(members):
         _add(stream, name, members[name])
@@ -78,17 +82,21 @@ def write_archive(members: Mapping[str, TreeFile | None], target: BinaryIO) -> t
     return stream.digest, stream.size
 
 
-def _add(stream: StoredGzip, name: str, file: TreeFile | None) -> None:
+def _add(stream: StoredGzip, name: str, content: Member) -> None:
     member = tarfile.TarInfo(name)
-    if file is None:
-        member.type, member.mode = tarfile.DIRTYPE, 0o755
-    else:
-        member.size, member.mode = file.stat.st_size, 0o755 if file.stat.st_mode & stat.S_IXUSR else 0o644
+    parts: Iterable[bytes] = ()
+    match content:
+        case None:
+            member.type, member.mode = tarfile.DIRTYPE, 0o755
+        case bytes():
+            member.size, member.mode, parts = len(content), 0o644, (content,)
+        case TreeFile(stat=found):
+            member.size, member.mode = found.st_size, 0o755 if found.st_mode & stat.S_IXUSR else 0o644
+            parts = _unchanged(content)
     stream.write(member.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict"))
-    if file is not None:
-        for part in _unchanged(file):
-            stream.write(part)
-        stream.write(bytes(-member.size % tarfile.BLOCKSIZE))
+    for part in parts:
+        stream.write(part)
+    stream.write(bytes(-member.size % tarfile.BLOCKSIZE))
 
 
 def _unchanged(file: TreeFile) -> Iterator[bytes]:

@@ -3,10 +3,11 @@
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from everfit.adapters.local.archive import extract_archive, write_archive
+from everfit.adapters.local.archive import Member, extract_archive, write_archive
 from everfit.adapters.local.disk import alone, incoming, put_folder, remove_folder, replace_file, writing
 from everfit.adapters.local.objects import digest_of
 from everfit.adapters.local.tree import Tree, TreeFile, read_error
@@ -32,7 +33,7 @@ class LocalArtifacts:
         members = _members(model, code, requirements)
         with alone(self._archives, shared=True), incoming(self._archives) as folder:
             temporary = folder / "model.tar.gz"
-            with writing(self._archives, sum(file.stat.st_size for file in members.values() if file)):
+            with writing(self._archives, _size(members)):
                 with open(temporary, "xb", buffering=0) as file:
                     digest, size = write_archive(members, file)
                     os.fsync(file.fileno())
@@ -69,7 +70,7 @@ class LocalArtifacts:
         return self._models / _plain(digest)
 
     def _listing(self, digest: str) -> Path:
-        return self._models / f"{_plain(digest)}.json"
+        return self._models / f"{_plain(digest)}.files.json"
 
     def _check_archive(self, digest: str) -> None:
         path = self._archive(digest)
@@ -92,10 +93,10 @@ class LocalArtifacts:
         """Return the first path in the unpacked folder that is not as it was unpacked; "." when there is none yet."""
         folder = self._folder(digest)
         try:
-            expected: dict[str, str] = json.loads(self._listing(digest).read_bytes())
-        except (OSError, ValueError):
-            return "."
-        if not folder.is_dir():
+            expected = dict[str, str](json.loads(self._listing(digest).read_bytes())["tree"])
+        except (OSError, ValueError, TypeError, KeyError):
+            expected = {}
+        if not expected or not folder.is_dir():
             return "."
         found = _contents(folder)
         return min(
@@ -108,9 +109,12 @@ class LocalArtifacts:
             with writing(self._models):
                 target.mkdir()
             extract_archive(self._archive(digest), target, limit=self._limit)
-            contents = json.dumps(_contents(target), sort_keys=True).encode()
+            tree = _contents(target)
+            # The endpoint host compares the files with "files" before it loads them.
+            files = {path: kind for path, kind in tree.items() if ":" in kind}
+            listing = json.dumps({"files": files, "tree": tree}, sort_keys=True).encode()
             put_folder(target, self._folder(digest))
-            replace_file(self._listing(digest), contents)
+            replace_file(self._listing(digest), listing)
 
 
 def _plain(digest: str) -> str:
@@ -120,29 +124,31 @@ def _plain(digest: str) -> str:
     return plain
 
 
-def _members(model: str, code: str | None, requirements: str | None) -> dict[str, TreeFile | None]:
+def _members(model: str, code: str | None, requirements: str | None) -> dict[str, Member]:
     members = _tree_members("", model)
-    if not any(members.values()):
+    if not any(isinstance(member, TreeFile) for member in members.values()):
         raise RequestError(f"{model} holds no model. Let the training script write it to SM_MODEL_DIR.")
     if code is not None:
         members |= {"code": None, **_tree_members("code/", code)}
     if requirements is not None:
-        place = os.path.realpath(requirements)
-        file = Tree(root=os.path.dirname(place), leaves_out=lambda _: False).at(os.path.basename(place))
-        members |= {"code": None, "code/requirements.txt": file}
+        members |= {"code": None, "code/requirements.txt": requirements.encode()}
     return members
 
 
-def _tree_members(prefix: str, folder: str) -> dict[str, TreeFile | None]:
+def _tree_members(prefix: str, folder: str) -> dict[str, Member]:
     root = os.path.realpath(folder)
     if not os.path.isdir(root):
         raise RequestError(f"There is no folder {folder} to pack.")
-    members: dict[str, TreeFile | None] = {}
+    members: dict[str, Member] = {}
     for file in Tree(root=root, leaves_out=_is_cache).files():
         parts = file.path.split("/")[:-1]
         members |= {prefix + "/".join(parts[: depth + 1]): None for depth in range(len(parts))}
         members[prefix + file.path] = file
     return members
+
+
+def _size(members: Mapping[str, Member]) -> int:
+    return sum(member.stat.st_size for member in members.values() if isinstance(member, TreeFile))
 
 
 def _is_cache(path: str) -> bool:

@@ -13,7 +13,7 @@ from everfit.adapters.local.disk import alone, incoming, put_folder, writing
 from everfit.adapters.local.objects import digest_of
 from everfit.adapters.local.tree import Tree, TreeFile, read_error
 from everfit.application.ports import FrozenCode
-from everfit.domain.errors import BackendError, RequestError
+from everfit.domain.errors import BackendError, NotFoundError, RequestError
 
 _LARGEST: Final = 50_000_000
 _NEVER_CODE: Final = ("__pycache__", "node_modules")
@@ -45,8 +45,24 @@ class LocalCode:
             if not target.is_dir() or _digest(target) != digest:
                 _make_read_only(copy)
                 put_folder(copy, target)
-        commit, is_dirty = _commit(tree.root, leave_out)
+        commit, is_dirty = _commit(tree.root, (*leave_out, os.path.relpath(os.path.realpath(self._home), tree.root)))
         return FrozenCode(digest=digest, folder=str(target), commit=commit, is_dirty=is_dirty)
+
+    def text(self, folder: str, path: str) -> str:
+        place = Path(folder, path)
+        if not place.resolve().is_relative_to(Path(folder).resolve()):
+            raise NotFoundError(f"{path} lies outside the project. Put it inside.")
+        try:
+            return place.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise RequestError(f"{path} is not UTF-8 text ({error.reason}). Save it as UTF-8.") from error
+        except OSError as error:
+            raise NotFoundError(f"There is no file {path} in the project's code. Check its name.") from error
+
+    def modules(self, folder: str) -> frozenset[str]:
+        tree = Tree(root=os.path.realpath(folder), leaves_out=lambda _: False)
+        tops = (file.path.partition("/")[0] for file in tree.files() if file.path.endswith((".py", ".so", ".pyd")))
+        return frozenset(name.partition(".")[0] for name in tops if name.partition(".")[0].isidentifier())
 
 
 def _code_tree(folder: str, leave_out: Sequence[str], home: str) -> Tree:
@@ -116,8 +132,10 @@ def _make_read_only(folder: Path) -> None:
 def _commit(root: str, leave_out: Sequence[str]) -> tuple[str | None, bool]:
     if shutil.which("git") is None or _git(root, "rev-parse", "--is-inside-work-tree") != "true":
         return None, False
-    excluded = [f":(exclude,literal){os.path.relpath(os.path.join(root, path), root)}" for path in leave_out]
-    changes = _git(root, "status", "--porcelain", "--", ".", *excluded)
+    hidden = (":(exclude,glob)**/.*", ":(exclude,glob)**/.*/**")
+    below = (os.path.relpath(os.path.join(root, path), root) for path in leave_out)
+    excluded = (f":(exclude,literal){path}" for path in below if not path.startswith(".."))
+    changes = _git(root, "status", "--porcelain", "--", ".", *hidden, *excluded)
     return _git(root, "rev-parse", "--verify", "--quiet", "HEAD") or None, changes != ""
 
 

@@ -133,7 +133,7 @@ class _Freezing:
     def _listed(self) -> list[SourceFile]:
         files = self._source.files()
         if not files:
-            raise RequestError(f"{self._source.name} holds no files. Put data there, or mend data.source.")
+            raise RequestError(f"There are no files at {self._source.name}. Put data there, or mend data.source.")
         return files
 
     def _is_known(self, file: SourceFile) -> bool:
@@ -158,10 +158,11 @@ class _Freezing:
             return []
         large = [file for file in files if self._is_slow(file)]
         small = [file for file in files if not self._is_slow(file)]
+        objects = ObjectStore(self._objects.folder, sum(file.size or 0 for file in files))
         pool = ThreadPoolExecutor(16 if self._source.is_remote else 2)
         try:
-            waiting = [pool.submit(self._keep_one, file) for file in large]
-            kept = [self._keep_one(file) for file in small] + [each.result() for each in waiting]
+            waiting = [pool.submit(self._keep_one, file, objects) for file in large]
+            kept = [self._keep_one(file, objects) for file in small] + [each.result() for each in waiting]
         finally:
             pool.shutdown(cancel_futures=True)
         now = {file.path: file.identity for file in self._source.files()}
@@ -176,11 +177,11 @@ class _Freezing:
     def _is_slow(self, file: SourceFile) -> bool:
         return self._source.is_remote or file.size is None or file.size > _LARGE
 
-    def _keep_one(self, file: SourceFile) -> FileEntry | None:
+    def _keep_one(self, file: SourceFile, objects: ObjectStore) -> FileEntry | None:
         try:
             with self._source.open(file) as handle:
                 guess = self.known.get(file.path, ((), ""))[1]
-                digest, size = self._objects.keep(handle, f"{self._folder}/{next(self._numbers)}", guess)
+                digest, size = objects.keep(handle, f"{self._folder}/{next(self._numbers)}", guess)
         except FileNotFoundError:
             return None
         except EverfitError:

@@ -19,10 +19,15 @@ _CHUNK: Final = 1 << 20
 
 
 class ObjectStore:
-    """Contents by digest."""
+    """Contents by digest.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        needed: bytes that are about to be kept, for the message when they do not fit; None when not known.
+    """
+
+    def __init__(self, folder: Path, needed: int | None = None) -> None:
         self.folder = folder
+        self._needed = needed
 
     def holds(self, digest: str, size: int | None) -> bool:
         """Tell whether the content is there, and nobody has written into it since it was kept."""
@@ -65,7 +70,7 @@ class ObjectStore:
         return freed
 
     def _write(self, data: bytes, temporary: str) -> None:
-        with writing(self.folder, len(data)):
+        with writing(self.folder, self._needed):
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
             try:
                 _write_all(descriptor, memoryview(data))
@@ -75,7 +80,7 @@ class ObjectStore:
 
     def _stream(self, begin: tuple[bytes, ...], file: BinaryIO, temporary: str) -> tuple[str, int]:
         hasher, size, buffer = blake3(), 0, memoryview(bytearray(_CHUNK))
-        with writing(self.folder):
+        with writing(self.folder, self._needed):
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o444)
         try:
             for part in begin:
@@ -91,13 +96,13 @@ class ObjectStore:
         return f"blake3:{hasher.hexdigest()}", size
 
     def _append(self, descriptor: int, data: memoryview) -> int:
-        with writing(self.folder):
+        with writing(self.folder, self._needed):
             _write_all(descriptor, data)
         return len(data)
 
     def _place(self, temporary: str, digest: str) -> None:
         target = f"{self.folder}/{object_path(digest)}"
-        with writing(self.folder):
+        with writing(self.folder, self._needed):
             try:
                 os.rename(temporary, target)
             except FileNotFoundError:

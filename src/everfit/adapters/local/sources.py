@@ -152,6 +152,7 @@ class RemoteFiles:
         self._system, self._base = self._connected()
 
     def files(self) -> list[SourceFile]:
+        self._system.invalidate_cache()
         return sorted(self._listed(), key=lambda file: file.path)
 
     def open(self, file: SourceFile) -> BinaryIO:
@@ -183,21 +184,42 @@ class RemoteFiles:
         return system, str(base).rstrip("/")
 
     def _listed(self) -> Iterator[SourceFile]:
-        base, details = self._details()
-        for place, detail in details.items():
-            path = place.rstrip("/")[len(base) :].lstrip("/") or place.rpartition("/")[2]
-            hidden = any(part.startswith(".") for part in path.split("/"))
-            if detail.get("type") == "file" and not hidden and not place.endswith("/"):
-                yield _remote_file(path, place, detail)
+        if not glob.has_magic(self._base):
+            yield from self._below(self._base, depth=None)
+            return
+        fixed = re.split(r"[*?\[]", self._base)[0].rpartition("/")[0]
+        pattern = self._base[len(fixed) :].lstrip("/")
+        translate: Any = importlib.import_module("fsspec.utils").glob_translate
+        matches = re.compile(translate(pattern)).match
+        depth = None if "**" in pattern else pattern.count("/") + 1
+        yield from (file for file in self._below(fixed, depth) if matches(file.path))
 
-    def _details(self) -> tuple[str, Mapping[str, Mapping[str, Any]]]:
-        self._system.invalidate_cache()
+    def _below(self, base: str, depth: int | None) -> Iterator[SourceFile]:
+        """Walk with ``ls`` alone: a driver's own ``find`` and ``glob`` leave out a folder that cannot be listed."""
+        level = [base]
+        while level and depth != 0:
+            deeper: list[str] = []
+            for folder in level:
+                for detail in self._entries(folder, is_base=folder == base):
+                    place = str(detail["name"]).rstrip("/")
+                    name = place.rpartition("/")[2]
+                    if name.startswith(".") or (place == folder and detail["type"] == "directory"):
+                        continue
+                    if detail["type"] == "directory":
+                        deeper.append(place)
+                    elif not str(detail["name"]).endswith("/"):
+                        yield _remote_file(place[len(base) :].lstrip("/") or name, place, detail)
+            level, depth = deeper, None if depth is None else depth - 1
+
+    def _entries(self, folder: str, *, is_base: bool) -> list[Mapping[str, Any]]:
         try:
-            if glob.has_magic(self._base):
-                fixed = re.split(r"[*?\[]", self._base)[0].rpartition("/")[0]
-                return fixed, self._system.glob(self._base, detail=True)
-            return self._base, self._system.find(self._base, detail=True)
-        except Exception as error:  # A driver of any make raises errors of its own.
+            return list(self._system.ls(folder, detail=True))
+        except FileNotFoundError as error:
+            if is_base:
+                raise self.error(error, self.name) from error
+            return []  # It went away since its parent was listed: it is simply not there.
+        except Exception as error:
+            # A driver of any make raises errors of its own.
             raise self.error(error, self.name) from error
 
 

@@ -52,7 +52,6 @@ def _stale_comparison(placement: Placement, champion: int | None, number: int) -
 
 def _shift(context: Context, version: Version, proof: Release) -> None:
     endpoints, name, number = context.ports.endpoints, context.environment.endpoint, version.number
-    context.ports.artifacts.verify(version.artifact)
     folder = context.ports.artifacts.unpacked(version.artifact)
     model = served_version(version, folder, context.project.serve.workers, sample_of(context.results))
     endpoints.stage(name, model, fence=context.claim.fence)
