@@ -35,7 +35,9 @@ def verify_folder(model: Path, artifact: str) -> None:
 
 def digest(path: Path, algorithm: str) -> str:
     """Return the digest of a file, with the name of its algorithm in front."""
-    state: Any = required("blake3", "The list of files").blake3() if algorithm == "blake3" else hashlib.sha256()
+    state: Any = (
+        required("blake3", "The check of the model folder").blake3() if algorithm == "blake3" else hashlib.sha256()
+    )
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
             state.update(chunk)

@@ -114,6 +114,10 @@ class LocalEndpoints:
             version=None if version is None else int(version),
         )
 
+    def is_running(self) -> bool:
+        """Tell whether the host runs; this starts nothing."""
+        return self._host.is_running
+
     def stop(self) -> bool:
         """Stop the host when it has answered what it has; it starts again with the next change or request."""
         return self._host.stop()

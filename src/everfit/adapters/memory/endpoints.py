@@ -50,7 +50,8 @@ class MemoryEndpoints:
         except (RunFailedError, ValueError) as error:
             self._endpoints[name] = endpoint.without_version(version.version)
             raise RunFailedError(
-                f"Version {version.version} of {version.model_name} cannot serve on {name}: {error} Nothing was shifted."
+                f"Version {version.version} of {version.model_name} cannot serve on {name}: {error} "
+                "Nothing was shifted."
             ) from error
         self._endpoints[name] = held
 
@@ -80,6 +81,10 @@ class MemoryEndpoints:
         content = self._ask(endpoint.versions[number], body)
         kind = content_type if accept in ("", "*/*") else accept
         return Answer(status=200, body=content, content_type=kind, version=number)
+
+    def is_running(self) -> bool:
+        """No host runs."""
+        return False
 
     def stop(self) -> bool:
         """Nothing runs that could be stopped."""
