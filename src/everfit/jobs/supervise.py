@@ -96,6 +96,7 @@ class Supervision:
         try:
             self._take(lock)
             if not installation.is_complete(folder):
+                self._output.feed(b"[everfit: installing the requirements in an environment of their own]\n")
                 code = installation.build(folder, requirements, self._run_tool)
                 if code != 0:
                     return code
@@ -116,7 +117,9 @@ class Supervision:
 
     def _run_tool(self, command: Sequence[str]) -> int | None:
         folder = workplace.working_folder(self._task)
-        return self._run(command, folder, {**self._surroundings, children.MARK: self._task.folder})
+        # A private index may need a token that the project file names as a secret.
+        own = {**self._surroundings, **self._task.environment, **self._secrets}
+        return self._run(command, folder, {**own, children.MARK: self._task.folder})
 
     def _run_program(self) -> int | None:
         environment = workplace.variables(self._task, self._surroundings, self._secrets)
@@ -231,12 +234,18 @@ class Supervision:
 
 
 def main() -> None:
-    """Leave whoever started this, and watch over the job."""
+    """Leave whoever started this, and watch over the job.
+
+    The process that was started ends with 0 as soon as the one that watches is on its own.
+    """
     folder, lock = sys.argv[1], int(sys.argv[2])
     os.set_inheritable(lock, False)
     secrets: dict[str, str] = json.loads(sys.stdin.buffer.read() or b"{}")
+    ready, tell = os.pipe()
     if os.fork():
-        os._exit(0)
+        os.close(tell)
+        os._exit(0 if os.read(ready, 1) else 1)
+    os.close(ready)
     os.setsid()
     children.adopt_orphans()
     task = Task(folder, read_json(f"{folder}/spec.json") or {})
@@ -246,6 +255,8 @@ def main() -> None:
     supervision = Supervision(task, secrets, dict(os.environ))
     supervision.listen()
     write_json(f"{folder}/supervisor.json", {"pid": os.getpid(), "started": children.start_time(os.getpid())})
+    os.write(tell, b"1")
+    os.close(tell)
     result = supervision.work()
     os.unlink(f"{folder}/reserve")
     write_json(f"{folder}/result.json", result, durable=True)

@@ -93,7 +93,7 @@ class LocalJobs:
         }
         path = str(Path(everfit.__file__).parents[1])
         with (folder / "supervisor.log").open("ab") as log:
-            subprocess.run(
+            launched = subprocess.run(
                 [sys.executable, "-I", "-S", "-c", _SUPERVISE.format(path=path), str(folder), str(lock)],
                 input=json.dumps(secrets).encode(),
                 stdout=log,
@@ -103,6 +103,9 @@ class LocalJobs:
                 pass_fds=[lock],
                 check=False,
             )
+        if launched.returncode != 0:
+            said = "; ".join(_last_lines(folder / "supervisor.log")[-1:])
+            raise BackendError(f"The job {spec.name} could not be started in {folder}: {said or launched.returncode}")
 
     def _spec(self, spec: JobSpec, folder: Path) -> dict[str, object]:
         environment = self._environments.choose(spec.requirements, spec.code)
@@ -135,17 +138,24 @@ class LocalJobs:
             return JobStatus(state=JobState.UNKNOWN)
         if result := read_json(str(folder / "result.json")):
             return _status(folder, result)
-        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            if not _is_locked_by_me(lock):
-                return JobStatus(state=JobState.RUNNING)
-            if result := read_json(str(folder / "result.json")):
-                return _status(folder, result)
-            if not _was_started(folder):
-                return JobStatus(state=JobState.UNKNOWN)
-            return _status(folder, _lose(folder))
+            lock = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return JobStatus(state=JobState.UNKNOWN)
+        try:
+            return self._observe_unfinished(folder, lock)
         finally:
             os.close(lock)
+
+    def _observe_unfinished(self, folder: Path, lock: int) -> JobStatus:
+        if not _is_locked_by_me(lock):
+            return JobStatus(state=JobState.RUNNING)
+        # It may have ended between the two looks.
+        if result := read_json(str(folder / "result.json")):
+            return _status(folder, result)
+        if not _was_started(folder):
+            return JobStatus(state=JobState.UNKNOWN)
+        return _status(folder, _lose(folder))
 
     def wait(self, name: str, patience: timedelta) -> JobStatus:
         """Return as soon as the job has ended, or how it stands when *patience* is over."""
@@ -274,17 +284,25 @@ def _lose(folder: Path) -> dict[str, object]:
     """End what is left of a job that nobody watches over any more, and write that it is lost."""
     children.end_marked(str(folder))
     log = folder / "log"
-    words: list[str] = []
     with suppress(OSError):
         join_segments(str(log))
-        words = last_lines(log.read_bytes()[-BLOCK:])
+    words = [*_last_lines(log), *_last_lines(folder / "supervisor.log")]
     spec = read_json(str(folder / "spec.json")) or {}
     message = f"{spec.get('program')} is gone without a result: its supervisor was killed or the machine went down."
     if words:
         message += "\nIts last lines:\n" + "\n".join(f"  {line}" for line in words)
     result: dict[str, object] = {"state": "failed", "failure": JobFailure.LOST.value, "message": message}
-    write_json(str(folder / "result.json"), result, durable=True)
+    # A folder that cannot be written to tells the same tale the next time.
+    with suppress(OSError):
+        write_json(str(folder / "result.json"), result, durable=True)
     return result
+
+
+def _last_lines(file: Path) -> list[str]:
+    with suppress(FileNotFoundError), file.open("rb") as text:
+        text.seek(max(0, text.seek(0, os.SEEK_END) - BLOCK))
+        return last_lines(text.read())
+    return []
 
 
 def _status(folder: Path, result: Mapping[str, object]) -> JobStatus:

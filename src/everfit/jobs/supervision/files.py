@@ -10,11 +10,16 @@ def write_json(path: str, value: object, *, durable: bool = False) -> None:
     """Replace the file at *path* in one step; *durable*: it survives a power cut."""
     partial = f"{path}.partial"
     with open(partial, "w", encoding="utf-8") as file:
-        json.dump(value, file, ensure_ascii=False, separators=(",", ":"))
+        json.dump(value, file, ensure_ascii=False, separators=(",", ":"), default=_plain)
         if durable:
             file.flush()
             os.fsync(file.fileno())
     os.replace(partial, path)
+
+
+def _plain(value: object) -> object:
+    # What was frozen in a project file, and the dates that YAML reads out of it.
+    return dict(value) if isinstance(value, Mapping) else str(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
 def read_json(path: str) -> dict[str, object] | None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from io import FileIO
@@ -11,6 +12,15 @@ LINE_LIMIT = 8192
 LAST_BYTES = 32768
 LAST_LINES = 20
 BLOCK = 1 << 20
+SEARCH_SECONDS = 2.0
+
+
+class TooSlowError(Exception):
+    """A regular expression takes so long that the job could not be watched over any more."""
+
+
+def _interrupt(*_: object) -> None:
+    raise TooSlowError
 
 
 class Redactor:
@@ -147,25 +157,43 @@ class Claims:
     def __init__(self, definitions: Mapping[str, str]) -> None:
         self._patterns = {name: re.compile(pattern) for name, pattern in definitions.items()}
         self._line = b""
+        self._searched = ""
         self.values: dict[str, float] = {}
 
-    def feed(self, data: bytes) -> None:
-        """Search every line that is complete; of a very long line, its beginning."""
+    def feed(self, data: bytes) -> str | None:
+        """Search every line that is complete, and of a very long line its beginning.
+
+        Returns the name of a metric that is given up, because its search took too long.
+        """
         if not self._patterns:
-            return
+            return None
         *lines, rest = (self._line + data).replace(b"\r", b"\n").split(b"\n")
-        for line in lines:
-            self._search(line)
         self._line = rest[:LINE_LIMIT]
+        return self._search(lines)
 
-    def flush(self) -> None:
+    def flush(self) -> str | None:
         """Search the last line, which may have no end."""
-        self._search(self._line)
-        self._line = b""
+        return self.feed(b"\n")
 
-    def _search(self, line: bytes) -> None:
-        text = line[:LINE_LIMIT].decode(errors="replace")
+    def _search(self, lines: Iterable[bytes]) -> str | None:
+        # Without this, one unfortunate expression would keep the supervisor from ever stopping the script.
+        before = signal.signal(signal.SIGALRM, _interrupt)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, SEARCH_SECONDS)
+            for line in lines:
+                self._search_line(line[:LINE_LIMIT].decode(errors="replace"))
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        except TooSlowError:
+            self._patterns.pop(self._searched, None)
+            return self._searched
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+        return None
+
+    def _search_line(self, text: str) -> None:
         for name, pattern in self._patterns.items():
+            self._searched = name
             for match in pattern.finditer(text):
                 with suppress(ValueError, TypeError):
                     self.values[name] = float(match.group(1 if pattern.groups else 0))
@@ -192,7 +220,7 @@ class Output:
     def close(self) -> None:
         """Take what was held back, and finish the log."""
         self._keep(self._redactor.flush())
-        self._claims.flush()
+        self._tell(self._claims.flush())
         self._log.close()
 
     def last_lines(self) -> list[str]:
@@ -206,8 +234,12 @@ class Output:
 
     def _keep(self, data: bytes) -> None:
         self._log.write(data)
-        self._claims.feed(data)
         self._last = (self._last + data)[-LAST_BYTES:]
+        self._tell(self._claims.feed(data))
+
+    def _tell(self, given_up: str | None) -> None:
+        if given_up is not None:
+            self._log.write(f"\n[everfit: the metric {given_up} takes too long to search for; given up]\n".encode())
 
 
 def last_lines(data: bytes) -> list[str]:
