@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from everfit.application.overview import STOPPED
 from everfit.application.ports import Ports
 from everfit.application.preflight import Examined
 from everfit.application.releases import way_back
@@ -41,6 +42,8 @@ def _serving(champion: int, environment: Environment, workspace: Workspace, port
         state = ports.endpoints.describe(environment.endpoint)
     except EverfitError as error:
         return Examined(name=environment.name, is_well=False, words=f"version {champion} should serve, but: {error}")
+    if not ports.endpoints.is_running():
+        return Examined(name=environment.name, is_well=None, words=STOPPED)
     if state is None or state.weights.get(champion) != 1.0:
         words = f"version {champion} should serve behind {environment.endpoint}, which does not say so; see host.log"
         return Examined(name=environment.name, is_well=False, words=words)

@@ -12,6 +12,7 @@ from everfit.domain.run import Outcome, Run, RunId, StepOutcome, StepRecord
 from everfit.domain.version import Placement, Served
 
 Json = dict[str, object]
+STOPPED = "the endpoint host is stopped; the next `everfit run` or `everfit predict` starts it with the same state"
 
 
 def run_report(run: Run, workspace: Workspace, ports: Ports) -> Json:
@@ -64,7 +65,12 @@ def _verdict(results: Mapping[str, Mapping[str, object]]) -> Verdict | None:
 def _rules(results: Mapping[str, Mapping[str, object]], verdict: Verdict | None) -> list[Json]:
     report = Facts("The result of prepare", results.get("prepare", {})).below("report")
     checks: list[Json] = [
-        {"rule": finding.text("rule"), "result": finding.text("result"), "reason": finding.text("reason")}
+        {
+            "rule": finding.text("rule"),
+            "result": finding.text("result"),
+            "reason": finding.text("reason"),
+            "about": "data",
+        }
         for finding in report.objects("findings")
     ]
     return checks + [finding_json(finding) for finding in (verdict.findings if verdict else ())]
@@ -72,7 +78,7 @@ def _rules(results: Mapping[str, Mapping[str, object]], verdict: Verdict | None)
 
 def finding_json(finding: Finding) -> Json:
     """Return one rule's answer as JSON."""
-    return {"rule": finding.rule, "result": finding.result.value, "reason": finding.reason}
+    return {"rule": finding.rule, "result": finding.result.value, "reason": finding.reason, "about": "model"}
 
 
 def _metrics(results: Mapping[str, Mapping[str, object]]) -> Json:
@@ -150,7 +156,7 @@ def _environment_status(environment: Environment, workspace: Workspace, ports: P
     unfinished = ports.store.unfinished(model, environment.name)
     try:
         state = ports.endpoints.describe(environment.endpoint)
-        trouble = None
+        trouble = None if champion is None or ports.endpoints.is_running() else STOPPED
     except BackendError as error:
         state, trouble = None, str(error)
     return {

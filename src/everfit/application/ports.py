@@ -363,6 +363,10 @@ class Endpoints(Protocol):
         """Send a request as a client would."""
         ...
 
+    def start(self) -> None:
+        """Start the host with the state that it had, unless it runs."""
+        ...
+
     def is_running(self) -> bool:
         """Tell whether the host runs; this starts nothing."""
         ...

@@ -48,6 +48,9 @@ def retrain(request: Request, workspace: Workspace, ports: Ports) -> Run:
     A run of the same model and environment that was interrupted is taken to its end instead.
     """
     environment = environment_of(workspace, request.environment)
+    if ports.registry.champion(workspace.model, environment.name) is not None:
+        # What serves goes on serving while the next one is made, also when the host was stopped.
+        ports.endpoints.start()
     interrupted = unfinished(workspace, environment, ports)
     if interrupted is not None:
         return drive(interrupted.id, workspace, ports)

@@ -114,6 +114,10 @@ class LocalEndpoints:
             version=None if version is None else int(version),
         )
 
+    def start(self) -> None:
+        """Start the host with the state that it had, unless it runs."""
+        self._host.ensure()
+
     def is_running(self) -> bool:
         """Tell whether the host runs; this starts nothing."""
         return self._host.is_running

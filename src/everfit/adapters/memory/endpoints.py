@@ -82,6 +82,9 @@ class MemoryEndpoints:
         kind = content_type if accept in ("", "*/*") else accept
         return Answer(status=200, body=content, content_type=kind, version=number)
 
+    def start(self) -> None:
+        """Do nothing: memory always answers."""
+
     def is_running(self) -> bool:
         """No host runs."""
         return False

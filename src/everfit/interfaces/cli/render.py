@@ -1,5 +1,6 @@
 """Shows plain JSON to people: the numbers, and what they mean."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
@@ -51,25 +52,46 @@ def escaped(text: object) -> str:
     return "–" if text is None else escape(str(text))
 
 
-def show_run(run: Json) -> None:
-    """Show how a run ended and why."""
+def show_run(run: Json, *, everything: bool = False) -> None:
+    """Show how a run ended and why.
+
+    Args:
+        everything: also rules about the data that pass, and metrics that no rule asks for.
+    """
     screen = console()
     version = "" if run["version"] is None else f", version {run['version']}"
-    screen.print(
-        f"{styled(run['outcome'])}: {escaped(run['model'])} in {escaped(run['environment'])}{version}, run {run['run']}"
-    )
+    place = f"{escaped(run['model'])} in {escaped(run['environment'])}"
+    screen.print(f"{styled(run['outcome'])}: {place}{version}, run {run['run']}")
     if run["reason"]:
         screen.print(f"  {escaped(run['reason'])}")
-    show_rules(screen, _objects(run["rules"]))
-    _show_metrics(screen, _object(run["metrics"]))
+    rules = _objects(run["rules"])
+    show_rules(screen, rules if everything else [each for each in rules if not _is_quiet(each)])
+    quiet = sum(_is_quiet(each) for each in rules)
+    if quiet and not everything:
+        screen.print(f"  {quiet} rules about the data pass; all of them: everfit why {run['run']}")
+    _show_metrics(
+        screen, _object(run["metrics"]), None if everything else " ".join(str(each["rule"]) for each in rules)
+    )
+    _show_next(screen, run)
+
+
+def _is_quiet(rule: Json) -> bool:
+    return rule["about"] == "data" and rule["result"] == "pass"
+
+
+def _show_next(screen: "Console", run: Json) -> None:
     endpoint = _object(run["endpoint"])
     if run["outcome"] == "needs approval":
-        screen.print(
-            f'  Approve it: everfit approve {run["version"]} --env {run["environment"]} --reason "…"; '
-            f'turn it away: everfit reject {run["version"]} --env {run["environment"]} --reason "…"'
-        )
-    if endpoint.get("url"):
-        screen.print(f"  Serves: version {escaped(run['champion_after'])} at {escaped(endpoint['url'])}")
+        where = f"{run['version']} --env {run['environment']} --reason"
+        screen.print(f'  Approve it: everfit approve {where} "…"; turn it away: everfit reject {where} "…"')
+    if endpoint.get("url") and run["champion_after"] is not None:
+        screen.print(f"  Serves: version {run['champion_after']} at {escaped(endpoint['url'])}")
+
+
+def shortened(text: object, most: int = 160) -> str | None:
+    """Return the beginning of a long text."""
+    words = None if text is None else str(text)
+    return words if words is None or len(words) <= most else f"{words[: most - 1]}…"
 
 
 def show_rules(screen: "Console", rules: Sequence[Json]) -> None:
@@ -82,9 +104,11 @@ def show_rules(screen: "Console", rules: Sequence[Json]) -> None:
     screen.print(shown)
 
 
-def _show_metrics(screen: "Console", metrics: Json) -> None:
+def _show_metrics(screen: "Console", metrics: Json, asked: str | None) -> None:
     challenger, champion = _object(metrics["challenger"]), _object(metrics["champion"])
     difference = _object(metrics["difference"])
+    if asked is not None:
+        challenger = {name: value for name, value in challenger.items() if re.search(rf"\b{re.escape(name)}\b", asked)}
     if not challenger:
         return
     shown = table("metric", "challenger", "champion", "difference (95 % interval)")
@@ -101,7 +125,8 @@ def _show_metrics(screen: "Console", metrics: Json) -> None:
 
 def show_runs(rows: Sequence[Json]) -> None:
     """Show one line a run."""
-    shown = table("run", "environment", "outcome", "version", "started", "reason")
+    shown = table("run", "environment", "outcome", "version", "started")
+    shown.add_column("reason", no_wrap=True, overflow="ellipsis")
     for row in rows:
         cells = (escaped(row["run"]), escaped(row["environment"]), styled(row["outcome"]), escaped(row["version"]))
         shown.add_row(*cells, escaped(str(row["started"])[:19]), escaped(row["reason"]))
@@ -138,7 +163,7 @@ def show_status(found: Json) -> None:
             screen.print(f"    [yellow]run {unfinished['run']} was interrupted; go on: everfit run --resume[/]")
         last = _object(each["last_run"])
         if last:
-            screen.print(f"    last run {last['run']}: {styled(last['outcome'])}: {escaped(last['reason'])}")
+            screen.print(f"    last run {last['run']}: {styled(last['outcome'])}: {escaped(shortened(last['reason']))}")
 
 
 def show_version(found: Json) -> None:
