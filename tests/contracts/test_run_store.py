@@ -433,9 +433,13 @@ def test_a_step_that_is_done_is_never_done_again(store: RunStore) -> None:
     claim = claimed(store)
     store.begin_step(claim, "train")
     store.finish_step(claim, "train", {"first": True})
-    for write in (store.begin_step, lambda *of: store.finish_step(*of, {}), lambda *of: store.fail_step(*of, "x")):
+    for write in (
+        lambda: store.begin_step(claim, "train"),
+        lambda: store.finish_step(claim, "train", {}),
+        lambda: store.fail_step(claim, "train", "It broke."),
+    ):
         with pytest.raises(IllegalMoveError, match="train"):
-            write(claim, "train")
+            write()
     assert store.steps(RunId("run-1"))[0].result == {"first": True}
 
 

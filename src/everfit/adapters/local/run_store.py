@@ -84,9 +84,11 @@ class SqliteRunStore:
         with self._database.transaction() as rows:
             before = lease_of(rows, model, environment)
             if before is not None and not take_over and not self._may_take(before):
-                # Kept although the claim is refused: a clock that jumped back is found out by who waits.
-                keep_lease(rows, model, environment, leases.rebased(before, self._clock.now()))
                 taken = None
+                rebased = leases.rebased(before, self._clock.now())
+                if rebased != before:
+                    # Kept although the claim is refused: a clock that jumped back is found out by who waits.
+                    keep_lease(rows, model, environment, rebased)
             else:
                 taken = leases.taken(before, owner, run, self._clock.now(), lease)
                 keep_lease(rows, model, environment, taken)
