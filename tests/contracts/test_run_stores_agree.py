@@ -119,12 +119,7 @@ class TwoStores(RuleBasedStateMachine):
 
     @invariant()
     def all_that_can_be_read_is_the_same(self) -> None:
-        for environment in ("production", "staging"):
-            self.both(lambda store, where=environment: store.events("churn", where))
-            self.both(lambda store, where=environment: store.unfinished("churn", where))
-        for run in self.sqlite.runs("churn"):
-            self.both(lambda store, name=run.id: store.steps(name))
-        self.both(lambda store: store.runs("churn"))
+        self.both(everything)
 
     @invariant()
     def what_is_over_never_moves(self) -> None:
@@ -141,6 +136,15 @@ class TwoStores(RuleBasedStateMachine):
                 assert self.told.get(key, record) == record
                 if record.end is not EventEnd.PENDING:
                     self.told[key] = record
+
+
+def everything(store: RunStore) -> object:
+    runs = store.runs("churn")
+    environments = ("production", "staging")
+    waiting = [
+        (store.events("churn", environment), store.unfinished("churn", environment)) for environment in environments
+    ]
+    return runs, waiting, [store.steps(run.id) for run in runs]
 
 
 def answer(ask: Callable[[RunStore], object], store: RunStore) -> object:
