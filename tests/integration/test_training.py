@@ -1,19 +1,22 @@
 """Training scripts of every kind, good and bad, as real processes."""
 
 import dataclasses
+import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
 from everfit.adapters.local.jobs import LocalJobs
-from everfit.domain.errors import RequestError
+from everfit.domain.errors import BackendError, RequestError
 from everfit.domain.job import JobFailure, JobKind, JobSpec, JobState, JobStatus
 from everfit.jobs.supervision import children
 
@@ -332,6 +335,94 @@ def test_a_job_whose_supervisor_was_killed_is_lost_and_nothing_of_it_runs_on(ben
     assert bench.survivors() == []
     bench.jobs.start(bench.spec(SAVE))
     assert bench.jobs.observe(NAME).failure is JobFailure.LOST
+
+
+SCRIPT_MODE = """
+import argparse, json, os, pickle
+
+if __name__ == '__main__':
+    parser = argparse.ArgumentParser()
+    # Hyperparameters are sent by the client as command-line arguments.
+    parser.add_argument('--n-estimators', type=int, default=10)
+    parser.add_argument('--min-samples-leaf', type=int, default=3)
+    parser.add_argument('--features', type=str)
+    # Data, model, and output directories.
+    parser.add_argument('--output-data-dir', type=str, default=os.environ.get('SM_OUTPUT_DATA_DIR'))
+    parser.add_argument('--model-dir', type=str, default=os.environ.get('SM_MODEL_DIR', '/opt/ml/model'))
+    parser.add_argument('--train', type=str, default=os.environ.get('SM_CHANNEL_TRAIN', '/opt/ml/input/data/train'))
+    parser.add_argument('--validation', default=os.environ.get('SM_CHANNEL_VALIDATION'))
+    args, _ = parser.parse_known_args()
+    files = [os.path.join(args.train, name) for name in os.listdir(args.train)]
+    if len(files) == 0:
+        raise ValueError('There are no files in {}.'.format(args.train))
+    rows = [line.split(',') for name in files for line in open(name)]
+    checked = [line for name in os.listdir(args.validation) for line in open(os.path.join(args.validation, name))]
+    print('validation-rows: {};'.format(len(checked)))
+    with open(os.path.join(args.model_dir, 'model.pkl'), 'wb') as handle:
+        pickle.dump({'rows': len(rows), 'trees': args.n_estimators, 'features': args.features}, handle)
+    config = os.path.join(os.environ['SM_INPUT_CONFIG_DIR'], 'hyperparameters.json')
+    assert json.loads(json.load(open(config))['n-estimators']) == args.n_estimators
+    assert json.loads(os.environ['SM_TRAINING_ENV'])['channel_input_dirs']['train'] == args.train
+"""
+
+
+def test_a_script_written_for_sagemaker_script_mode_runs_unchanged(bench: Bench, tmp_path: Path) -> None:
+    for channel, rows in {"train": "1,2\n3,4\n", "validation": "5,6\n"}.items():
+        (tmp_path / channel).mkdir()
+        (tmp_path / channel / "part-0.csv").write_text(rows)
+    status = bench.train(
+        SCRIPT_MODE,
+        channels={channel: str(tmp_path / channel) for channel in ("train", "validation")},
+        hyperparameters=MappingProxyType({"n-estimators": 7, "features": "a b", "learning_rate": 0.1}),
+        metric_definitions={"validation rows": r"validation-rows: (\d+);"},
+    )
+    assert status.state is JobState.SUCCEEDED, status.message
+    assert status.claims == {"validation rows": 1.0}
+    model = pickle.loads((Path(status.output or "") / "model" / "model.pkl").read_bytes())  # noqa: S301
+    assert model == {"rows": 2, "trees": 7, "features": "a b"}
+
+
+def test_a_shell_script_may_train(bench: Bench) -> None:
+    spec = bench.spec("")
+    (Path(spec.code or "") / "train.sh").write_text('echo "given: $*"; echo fit > "$SM_MODEL_DIR/model.txt"\n')
+    bench.jobs.start(dataclasses.replace(spec, program="train.sh", hyperparameters={"epochs": 2}))
+    assert bench.jobs.wait(NAME, PATIENCE).state is JobState.SUCCEEDED
+    assert bench.log() == "given: --epochs 2\n"
+
+
+def test_everfits_own_programs_find_their_parameters_and_need_no_model(bench: Bench) -> None:
+    spec = JobSpec(name="r1-prepare", kind=JobKind.PREPARE, run="r1", program="this", parameters={"rows": 3})
+    bench.jobs.start(spec)
+    bench.started.append("r1-prepare")
+    assert bench.jobs.wait("r1-prepare", PATIENCE).state is JobState.SUCCEEDED
+    assert json.loads((bench.job("r1-prepare") / "ml/input/config/parameters.json").read_bytes()) == {"rows": 3}
+
+
+def test_a_search_without_end_for_a_metric_does_not_hold_the_timeout_up(bench: Bench) -> None:
+    status = bench.train(
+        "print('a' * 200, flush=True)\nwhile True: pass",
+        timeout=timedelta(seconds=0.5),
+        metric_definitions={"loss": "(a+)+b", "letters": "a{100}()"},
+    )
+    assert failure(status) is JobFailure.TIMED_OUT
+    assert "the metric loss takes too long" in bench.log()
+
+
+@pytest.mark.parametrize("obstacle", ["of the folder", "of the supervisor"])
+def test_a_start_that_cannot_be_made_is_an_error_and_can_be_tried_again(bench: Bench, obstacle: str) -> None:
+    spec = bench.spec(SAVE)
+    (bench.home / "runs").mkdir(parents=True)
+    blocked = bench.home / "runs" / "r1"
+    if obstacle == "of the folder":
+        blocked.write_text("a file where a folder must be")
+    else:
+        (bench.job() / "log").mkdir(parents=True)
+    with pytest.raises(BackendError, match="r1-train-1"):
+        bench.jobs.start(spec)
+    assert bench.jobs.observe(NAME).state is JobState.UNKNOWN
+    blocked.unlink() if obstacle == "of the folder" else (bench.job() / "log").rmdir()
+    bench.jobs.start(spec)
+    assert bench.jobs.wait(NAME, PATIENCE).state is JobState.SUCCEEDED
 
 
 def test_an_unknown_job_is_unknown(bench: Bench) -> None:

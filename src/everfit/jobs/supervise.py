@@ -149,6 +149,8 @@ class Supervision:
             if not ended and (status := self._reap(group)) is not None:
                 ended, code, give_up = True, os.waitstatus_to_exitcode(status), time.monotonic() + DRAIN
                 children.end_descendants(group)
+            if ended and not is_open:
+                break
             self._press(group, ended=ended)
             poll.poll(self._patience(ended=ended) * 1000)
             self._drain_wake()
