@@ -13,6 +13,8 @@ Values = Mapping[str, Any]
 
 TABLES = ("csv", "parquet", "jsonl")
 RETRAIN = "retrain"
+DEFAULT_ENVIRONMENT = "production"
+_LONGEST_NAME = 63
 _LIVE_FIGURES = ("error_rate", "latency_p50", "latency_p99")
 
 
@@ -25,6 +27,11 @@ def task_of(values: Values) -> str:
     labels = {metric.name for metric in metrics_of("classification")}
     has_label_rule = any(rule.name in labels for rule in values.get("gate", ()) if rule.subject is Subject.METRIC)
     return "classification" if has_label_rule or _format_of(values.get("data", {})) == "images" else "regression"
+
+
+def endpoint_of(name: str, environment: Values, model: str) -> str:
+    """Return the name under which the model answers in the environment *name*."""
+    return str(environment.get("endpoint", model if name == DEFAULT_ENVIRONMENT else f"{model}-{name}"))
 
 
 def check(document: Fields, values: Values, time_zones: Callable[[], Collection[str]], reading: Reading) -> None:
@@ -101,6 +108,9 @@ def _check_rules(document: Fields, values: Values, task: str, reading: Reading) 
         except RuleError as error:
             what = f"{names}: {error}".removesuffix(".")
             reading.add(line, what, expected=error.expected, nearest=error.nearest)
+        if task == "custom" and (rule.subject is Subject.LATENCY or rule.slices is not None):
+            what = f"{names}: an evaluate script gives figures for the whole holdout, and no latency"
+            reading.add(line, what, found=rule.text, expected="a figure of evaluation.json under a name of its own")
         if rule.subject is Subject.CLAIM and rule.name not in claims:
             expected = f"{rule.name} in train.metric_definitions"
             near = nearest(rule.name, claims)
@@ -146,8 +156,16 @@ def _check_environments(document: Fields, values: Values, reading: Reading) -> N
             reading.add(line, f"no environment can be called {name}", expected="another name")
         _check_promotion(document, name, environments, reading)
         _check_rollout(document, name, environments[name].get("rollout", {}), reading)
-    for key in ("endpoint", "tag"):
-        _check_unique(document, key, environments, reading)
+    model = values.get("model", "")
+    endpoints = {name: endpoint_of(name, environment, model) for name, environment in environments.items()}
+    _check_unique(document, "endpoint", endpoints, reading)
+    tags = {name: environment["tag"] for name, environment in environments.items() if "tag" in environment}
+    _check_unique(document, "tag", tags, reading)
+    for name, endpoint in endpoints.items():
+        if len(endpoint) > _LONGEST_NAME:
+            line = document.line_of("environments", name)
+            what = f"environments.{name} needs an endpoint of its own: {endpoint} would be too long"
+            reading.add(line, what, expected=f"endpoint: a name of at most {_LONGEST_NAME} characters")
 
 
 def _check_promotion(document: Fields, name: str, environments: Mapping[str, Values], reading: Reading) -> None:
@@ -189,11 +207,10 @@ def _check_rollout(document: Fields, name: str, rollout: Values, reading: Readin
         reading.add(line, f"{'.'.join(at)}.steps do not rise", found=found, expected="each share above the last")
 
 
-def _check_unique(document: Fields, key: str, environments: Mapping[str, Values], reading: Reading) -> None:
+def _check_unique(document: Fields, key: str, given: Mapping[str, str], reading: Reading) -> None:
     owners: dict[str, str] = {}
-    for name, environment in environments.items():
-        value = environment.get(key)
-        if value is not None and owners.setdefault(value, name) != name:
+    for name, value in given.items():
+        if owners.setdefault(value, name) != name:
             line = document.line_of("environments", name, key)
             what = f"environments.{name}.{key} is also the {key} of {owners[value]}"
             reading.add(line, what, found=value, expected=f"a {key} of its own")

@@ -10,10 +10,8 @@ from everfit.domain.errors import ProjectError
 from everfit.domain.gate import ApprovalPolicy
 from everfit.domain.keys import PROJECT
 from everfit.domain.project import Backend, Data, Environment, Format, Project, Serve, Task, Train
-from everfit.domain.project_checks import RETRAIN, Values, check, task_of
+from everfit.domain.project_checks import DEFAULT_ENVIRONMENT, RETRAIN, Values, check, endpoint_of, task_of
 from everfit.domain.value import UNREADABLE
-
-DEFAULT_ENVIRONMENT = "production"
 
 
 def project_of(
@@ -85,7 +83,7 @@ def _data(inherited: Data, given: Values) -> Data:
 
 def _environment(name: str, given: Values, model: str, data: Data) -> Environment:
     own = _frozen(given)
-    own.setdefault("endpoint", model if name == DEFAULT_ENVIRONMENT else f"{model}-{name}")
+    own["endpoint"] = endpoint_of(name, given, model)
     own["backend"] = Backend(own.get("backend", Backend.LOCAL.value))
     own["approval"] = _approval(given.get("approval", "automatic"))
     own["data"] = _data(data, given["data"]) if "data" in given else None
