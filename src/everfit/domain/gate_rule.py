@@ -195,7 +195,7 @@ def _quantity(subject: Subject, name: str, text: str) -> float:
         raise RuleError(
             f"{text!r} is neither a number nor the champion's value.",
             expected="a number, champion, champion * 1.02 or champion - 0.01",
-            nearest=nearest_name(text.split(maxsplit=1)[0], ["champion"]),
+            nearest=None if text.startswith("champion") else nearest_name(text.split(maxsplit=1)[0], ["champion"]),
         )
     unit, digits = _unit(subject, name, match["unit"], text), match["number"].replace("_", "")
     if not isfinite(float(digits) * unit):
@@ -291,7 +291,7 @@ def _check_bounds(rule: GateRule, lowest: float, highest: float, name: str) -> N
         possible = threshold > lowest or (threshold == lowest and not strict)
     if possible and lowest <= threshold <= highest:
         return
-    in_percent = highest == 1.0 and 1.0 < threshold <= 100.0
+    in_percent = highest == 1.0 and 2.0 <= threshold <= 100.0
     raise RuleError(
         f"The rule {rule.text!r} {'can never fail' if possible else 'can never hold'}: {name} lies between "
         f"{lowest:g} and {highest:g}.",

@@ -6,7 +6,7 @@ from math import isfinite
 from typing import Final, assert_never
 
 from everfit.domain.gate_rule import GateRule, Subject
-from everfit.domain.scores import ComparisonKey, Difference, Measured, Scores, SideScores
+from everfit.domain.scores import NOT_MEASURED, ComparisonKey, Difference, Measured, Scores, SideScores
 
 
 class Result(Enum):
@@ -61,7 +61,8 @@ def _answer(
         return Result.INCONCLUSIVE, f"{what} comes from {_rows(measured.rows)}, fewer than {enough}"
     if not rule.is_relative:
         result = Result.PASS if rule.operator.holds(measured.value, rule.offset) else Result.FAIL
-        return result, f"{what} is {_shown(rule, measured.value)}"
+        remark = "" if measured.reason is None else f" ({measured.reason})"
+        return result, f"{what} is {_shown(rule, measured.value)}{remark}"
     if champion is None and scores.champion is None:
         return Result.PASS, NO_CHAMPION
     stranger = _stranger(scores.champion, champion)
@@ -76,10 +77,8 @@ def _measured(rule: GateRule, part: str | None, scores: Scores) -> tuple[Measure
         case Subject.METRIC:
             return scores.challenger.metric(rule.name, part), rule.name if part is None else f"{rule.name} for {part}"
         case Subject.LATENCY:
-            known = scores.challenger.latency.get(rule.name)
-            return known or Measured(value=None, reason=scores.challenger.error or "it was not measured"), (
-                f"latency_{rule.name}"
-            )
+            unknown = Measured(value=None, reason=scores.challenger.error or NOT_MEASURED)
+            return scores.challenger.latency.get(rule.name, unknown), f"latency_{rule.name}"
         case Subject.SIZE:
             return Measured(value=float(scores.size)), "size"
         case Subject.CLAIM:

@@ -111,7 +111,10 @@ def _side(side: Mapping[str, object]) -> SideScores:
         version=_count(side.get("version")),
         metrics=_figures(side.get("metrics")),
         slices={name: _figures(figures) for name, figures in _mapping(side.get("slices")).items()},
-        latency={name: _figure({"value": latency.get(name), "rows": samples}) for name in ("p50", "p99")},
+        latency={
+            name: _figure({"value": latency.get(name), "rows": samples, "reason": latency.get("reason")})
+            for name in ("p50", "p99")
+        },
         error=_text(side.get("error")),
     )
 

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import hypot, isfinite
 from pathlib import Path
 from statistics import NormalDist
@@ -42,7 +42,12 @@ class OwnScores:
     """What the scorer wrote about one version, or *error* in words."""
 
     figures: Mapping[str, OwnFigure]
+    slices: Mapping[str, Mapping[str, OwnFigure]] = field(default_factory=dict[str, Mapping[str, OwnFigure]])
     error: str | None = None
+
+    def of(self, part: str | None) -> Mapping[str, OwnFigure]:
+        """Return the figures of the whole holdout, or of a part."""
+        return self.figures if part is None else self.slices.get(part, {})
 
 
 def evaluate_custom(
@@ -106,19 +111,29 @@ def read_figures(path: Path) -> OwnScores:
         return OwnScores(figures={}, error=f"evaluation.json is not readable: {error}")
     if not isinstance(document, dict):
         return OwnScores(figures={}, error="evaluation.json holds no object of metrics")
-    found: dict[str, OwnFigure] = {}
-    for name, value in cast("dict[str, object]", document).items():
-        group = cast("dict[str, object]", value) if isinstance(value, dict) else {}
-        if "value" in group or not group:
-            group = {name: value}
-        for metric, entry in group.items():
-            figure = _figure(entry)
-            if figure is None:
-                continue
-            if metric in found:
-                return OwnScores(figures={}, error=f"evaluation.json names {metric} twice")
-            found[metric] = figure
-    return OwnScores(figures=found, error=None if found else "evaluation.json holds no number")
+    written = cast("dict[str, object]", document)
+    slices = cast("dict[str, object]", written.pop("slices", {}))
+    figures = _figures(written)
+    names = [name for name, _ in figures]
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if twice:
+        return OwnScores(figures={}, error=f"evaluation.json names {', '.join(twice)} twice")
+    if not figures:
+        return OwnScores(figures={}, error="evaluation.json holds no number")
+    return OwnScores(figures=dict(figures), slices={part: dict(_figures({part: slices[part]})) for part in slices})
+
+
+def _figures(groups: Mapping[str, object]) -> list[tuple[str, OwnFigure]]:
+    """Return what is a figure by itself or in a group, with its name."""
+    found: list[tuple[str, object]] = []
+    for name, value in groups.items():
+        group = cast("dict[str, object]", value) if isinstance(value, dict) else None
+        if group is None or "value" in group:
+            found.append((name, groups[name]))
+        else:
+            found += group.items()
+    figures = [(name, _figure(entry)) for name, entry in found]
+    return [(name, figure) for name, figure in figures if figure is not None]
 
 
 def _figure(entry: object) -> OwnFigure | None:
@@ -146,23 +161,26 @@ def _number(value: object) -> float | None:
 def _side_json(side: Side, own: OwnScores) -> dict[str, object]:
     return {
         "version": side.version,
-        "metrics": {
-            name: {"value": figure.value, "reason": figure.reason, "rows": figure.rows}
-            for name, figure in own.figures.items()
-        },
-        "slices": {},
-        "latency": {"p50": None, "p99": None, "samples": 0},
+        "metrics": _as_json(own.figures),
+        "slices": {part: _as_json(figures) for part, figures in own.slices.items()},
         "error": own.error,
+    }
+
+
+def _as_json(figures: Mapping[str, OwnFigure]) -> dict[str, object]:
+    return {
+        name: {"value": figure.value, "reason": figure.reason, "rows": figure.rows} for name, figure in figures.items()
     }
 
 
 def _difference(scores: Sequence[OwnScores], entry: Mapping[str, Any], confidence: float) -> dict[str, object]:
     """Return challenger - (champion * factor + offset), with an interval when both standard errors are known."""
     name, factor, offset = str(entry["metric"]), float(entry["factor"]), float(entry["offset"])
-    challenger, champion = (own.figures.get(name, OwnFigure(value=None, reason=own.error)) for own in scores)
+    unknown = (OwnFigure(value=None, reason=own.error) for own in scores)
+    challenger, champion = (
+        own.of(entry.get("slice")).get(name, missing) for own, missing in zip(scores, unknown, strict=True)
+    )
     nothing = {"value": None, "low": None, "high": None}
-    if entry.get("slice") is not None:
-        return {**nothing, "reason": "evaluate.py's figures are for the whole holdout"}
     for side, figure in (("challenger", challenger), ("champion", champion)):
         if figure.value is None:
             return {**nothing, "reason": f"the {side} has no {name}: {figure.reason or 'evaluate.py gave none'}"}

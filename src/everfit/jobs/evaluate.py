@@ -19,9 +19,9 @@ from everfit.domain.metric import CUSTOM, metrics_of
 from everfit.jobs.comparison import WHOLE, Comparison, Plan, no_row
 from everfit.jobs.custom_evaluation import evaluate_custom
 from everfit.jobs.figures import Figure
-from everfit.jobs.holdout_rows import Holdout, Source, write_requests
+from everfit.jobs.holdout_rows import SCORED_FORMATS, Holdout, Source, write_requests, write_timed_requests
 from everfit.jobs.judges import Judge, Rows, label_judge, number_judge
-from everfit.jobs.sides import Scored, Side, score, side_from_json
+from everfit.jobs.sides import Scored, Side, score, side_from_json, time_answers
 
 Parameters = Mapping[str, Any]
 
@@ -52,8 +52,24 @@ def evaluate(parameters: Parameters, folder: Path) -> dict[str, object]:
     timeout = float(parameters.get("timeout") or SIDE_TIMEOUT)
     with tempfile.TemporaryDirectory(prefix="evaluate-", dir=folder) as work:
         if parameters["task"] == CUSTOM:
-            return evaluate_custom(parameters, sides, Path(work), timeout)
+            return _evaluate_own(parameters, sides, Path(work), timeout)
         return _evaluate_rows(parameters, sides, Path(work) / "requests", timeout)
+
+
+def _evaluate_own(parameters: Parameters, sides: Sequence[Side], work: Path, timeout: float) -> dict[str, object]:
+    """Return what the user's scorer says; how long an answer takes is measured as for every task."""
+    evaluation = evaluate_custom(parameters, sides, work, timeout)
+    requests, source = work / "requests", source_of(parameters)
+    for side in sides:
+        latency: dict[str, object] = {"p50": None, "p99": None, "samples": 0}
+        if source.format not in SCORED_FORMATS:
+            latency["reason"] = f"latency is not measured for data of format {source.format}"
+        else:
+            with requests.open("wb") as file:
+                write_timed_requests(source, file)
+            latency |= time_answers(side, requests, timeout)
+        cast("dict[str, object]", evaluation[side.name])["latency"] = latency
+    return evaluation
 
 
 def _evaluate_rows(parameters: Parameters, sides: Sequence[Side], requests: Path, timeout: float) -> dict[str, object]:

@@ -29,6 +29,7 @@ IMAGE_TYPES: Final[Mapping[str, str]] = {
     ".tif": "image/tiff",
     ".tiff": "image/tiff",
 }
+SCORED_FORMATS: Final = ("csv", "jsonl", "parquet", "images")
 JSON_LINES: Final = ("application/jsonlines", "application/jsonl", "application/x-jsonlines", "application/x-ndjson")
 
 _NUMBER: Final = re.compile(r"[-+]?(?:0|[1-9]\d*)?(?:\.\d*)?(?:[eE][-+]?\d+)?")
@@ -90,10 +91,24 @@ def write_requests(source: Source, file: IO[bytes]) -> Holdout:
         body = encode(batch, source.content_type)
         write_request(file, Request(body=body, content_type=source.content_type, rows=len(batch)))
         timed += batch[: TIMED_REQUESTS - len(timed)]
-    for record in timed:
-        body = encode([record], source.content_type)
-        write_request(file, Request(body=body, content_type=source.content_type, rows=1, timed=True))
+    _write_timed(timed, source.content_type, file)
     return holdout
+
+
+def write_timed_requests(source: Source, file: IO[bytes]) -> None:
+    """Write only the requests by which the time of an answer is measured."""
+    if source.format == "images":
+        _write_each_image(_images(source)[:TIMED_REQUESTS], file, timed=True)
+        return
+    rows = islice(records(source), TIMED_REQUESTS)
+    asked = [{name: value for name, value in record.items() if name != source.target} for record in rows]
+    _write_timed(asked, source.content_type, file)
+
+
+def _write_timed(rows: Sequence[Record], content_type: str, file: IO[bytes]) -> None:
+    for record in rows:
+        body = encode([record], content_type)
+        write_request(file, Request(body=body, content_type=content_type, rows=1, timed=True))
 
 
 def _known(source: Source, holdout: Holdout) -> Iterator[Record]:
@@ -254,13 +269,20 @@ def _narrow(kinds: set[str], cell: str) -> None:
 
 def _write_images(source: Source, file: IO[bytes]) -> Holdout:
     """Write one request for each image; the folder it lies in is its label."""
-    holdout, paths = Holdout(), [path for path in files(source.folder) if path.suffix.lower() in IMAGE_TYPES]
+    paths = _images(source)
+    _write_each_image(paths, file, timed=False)
+    _write_each_image(paths[:: -(-len(paths) // TIMED_REQUESTS)], file, timed=True)
+    return Holdout(actual=[path.relative_to(source.folder).parts[0] for path in paths])
+
+
+def _images(source: Source) -> list[Path]:
+    paths = [path for path in files(source.folder) if path.suffix.lower() in IMAGE_TYPES]
     if not paths:
         raise RequestError(f"The holdout folder {source.folder} has no image ({', '.join(IMAGE_TYPES)}).")
-    for timed, chosen in ((False, paths), (True, paths[:: max(1, len(paths) // TIMED_REQUESTS)][:TIMED_REQUESTS])):
-        for path in chosen:
-            request = Request(body=b"", content_type=IMAGE_TYPES[path.suffix.lower()], rows=1, timed=timed)
-            write_request(file, request, path)
-            if not timed:
-                holdout.actual.append(path.relative_to(source.folder).parts[0])
-    return holdout
+    return paths
+
+
+def _write_each_image(paths: Sequence[Path], file: IO[bytes], *, timed: bool) -> None:
+    for path in paths:
+        request = Request(body=b"", content_type=IMAGE_TYPES[path.suffix.lower()], rows=1, timed=timed)
+        write_request(file, request, path)

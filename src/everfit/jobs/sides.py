@@ -67,6 +67,13 @@ def score(side: Side, requests: Path, judge: Judge, timeout: float) -> Scored:
     return Scored(predictions=predictions, latency=latency(replies))
 
 
+def time_answers(side: Side, requests: Path, timeout: float) -> dict[str, object]:
+    """Return how long the answers to timed *requests* take, or the reason why that is not known."""
+    replies = requests.with_name(f"{side.name}.replies")
+    problem = run_scorer(side, (requests, replies, requests.with_name(f"{side.name}.error")), timeout)
+    return latency(replies) if problem is None else {"reason": problem}
+
+
 def run_scorer(side: Side, paths: tuple[Path, Path, Path], timeout: float) -> str | None:
     """Run the scorer on requests, replies and error; return what went wrong, or None."""
     _, _, error = paths
