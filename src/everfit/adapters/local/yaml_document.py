@@ -30,11 +30,13 @@ def read_document(content: bytes, reading: Reading) -> Node:
             builder.take(event)
     except yaml.YAMLError as error:
         _note_syntax(error, text, reading)
-    if builder.root is None and not reading.problems:
+    root = builder.root
+    is_empty = root is None or (isinstance(root, Scalar) and root.value is None)
+    if is_empty and not reading.problems:
         reading.add(1, "the file is empty", expected="at least model, data and gate")
-    if builder.root is None or not builder.is_whole:
+    if root is None or is_empty:
         raise ProjectError(reading.problems)
-    return builder.root
+    return root
 
 
 def _text(content: bytes, reading: Reading) -> str:
@@ -66,7 +68,6 @@ class _Builder:
 
     reading: Reading
     root: Node | None = None
-    is_whole: bool = False
     _open: list[_Open] = field(default_factory=list[_Open])
     _anchors: dict[str, tuple[Node, int]] = field(default_factory=dict[str, tuple[Node, int]])
     _count: int = 0
@@ -107,11 +108,11 @@ class _Builder:
         if self._open:
             self._open[-1].nodes.append(node)
         else:
-            self.root, self.is_whole = node, True
+            self.root = node
 
     def _add_alias(self, anchor: str, line: int) -> None:
         if anchor not in self._anchors:
-            self._stop(line, f"*{anchor} stands inside the value that it repeats", "an anchor that has ended")
+            self._stop(line, f"*{anchor} repeats no value that ended before it", f"&{anchor} at an earlier value")
         node, size = self._anchors[anchor]
         # Counted before it is used, so that aliases of aliases cannot grow without end.
         self._count += size
