@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from types import ModuleType
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from everfit.adapters.local.project_file import read_project
@@ -209,7 +209,7 @@ def as_json(text: str) -> object:
 
 
 def is_accepted(document: object) -> bool:
-    return jsonschema.Draft202012Validator(json_schema()).is_valid(document)
+    return bool(jsonschema.Draft202012Validator(json_schema()).is_valid(document))
 
 
 def test_the_schema_is_a_valid_schema() -> None:
