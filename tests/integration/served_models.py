@@ -37,7 +37,9 @@ def transform_fn(model, data, content_type, accept):
     if data == "pid":
         return str(os.getpid())
     if data.startswith("wait for "):
-        while not Path(data.removeprefix("wait for ")).exists():
+        wanted = Path(data.removeprefix("wait for "))
+        Path(f"{wanted}.{os.getpid()}.started").touch()
+        while not wanted.exists():
             time.sleep(0.005)
     if data == "nothing":
         return b""

@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import json
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -196,7 +197,7 @@ class Front:
         if action == "await":
             await self._settled(**json.loads(body))
         reports = [live.report() for live in self._host.endpoints.values()]
-        return document({"problem": self._host.problem, "endpoints": reports})
+        return document({"pid": os.getpid(), "problem": self._host.problem, "endpoints": reports})
 
     async def _settled(self, endpoint: str, versions: list[int]) -> None:
         live = self._host.endpoints.get(endpoint)

@@ -42,7 +42,7 @@ class WorkerProcess:
     @property
     def is_alive(self) -> bool:
         """Whether the process can be asked."""
-        return self.process.returncode is None
+        return self.process.returncode is None and not self.reader.at_eof()
 
     async def ask(self, request: Request, patience: timedelta) -> Reply:
         """Return the model's answer; raise ``WorkerLostError`` or ``WorkerStuckError`` when there is none."""
@@ -90,7 +90,7 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """End the process and whatever it has started."""
-        if self.is_alive:
+        if self.process.returncode is None:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
 
