@@ -75,6 +75,8 @@ def evaluate_custom(
 
 
 def _scores(side: Side, program: Sequence[str], holdout: str, output: Path, timeout: float) -> OwnScores:
+    if side.error is not None:
+        return OwnScores(figures={}, error=side.error)
     output.mkdir()
     environment = {
         **os.environ,
@@ -126,12 +128,9 @@ def read_figures(path: Path) -> OwnScores:
 def _figures(groups: Mapping[str, object]) -> list[tuple[str, OwnFigure]]:
     """Return what is a figure by itself or in a group, with its name."""
     found: list[tuple[str, object]] = []
-    for name, value in groups.items():
-        group = cast("dict[str, object]", value) if isinstance(value, dict) else None
-        if group is None or "value" in group:
-            found.append((name, groups[name]))
-        else:
-            found += group.items()
+    for item in groups.items():
+        group = cast("dict[str, object]", item[1]) if isinstance(item[1], dict) else None
+        found += [item] if group is None or "value" in group else group.items()
     figures = [(name, _figure(entry)) for name, entry in found]
     return [(name, figure) for name, figure in figures if figure is not None]
 

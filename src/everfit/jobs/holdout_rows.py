@@ -1,16 +1,18 @@
 """Read the holdout once, row by row: requests without the target go to a file, what is needed to judge stays."""
 
 import csv
+import gzip
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from io import StringIO
-from itertools import islice
+from io import StringIO, TextIOWrapper
+from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, TextIO, cast
 
 from everfit.domain.errors import RequestError
+from everfit.jobs.preparation.tables import MISSING
 from everfit.jobs.request_log import Request, write_request
 
 Record = dict[str, object]
@@ -115,10 +117,8 @@ def _known(source: Source, holdout: Holdout) -> Iterator[Record]:
     """Yield each row without its target, after noting in *holdout* what it is judged by."""
     assert source.target is not None  # noqa: S101 - narrows the type; the caller has looked
     for record in records(source):
-        if source.target not in record:
-            raise RequestError(f"The holdout has no column {source.target!r}; check data.target.")
-        actual = record.pop(source.target)
-        if actual is None or actual == "":
+        actual = record.pop(source.target, None)
+        if actual is None or actual in MISSING:
             holdout.left_out += 1
             continue
         row = len(holdout.actual)
@@ -185,10 +185,11 @@ def files(folder: Path) -> list[Path]:
 
 
 def _jsonl_records(source: Source, path: Path) -> Iterator[Record]:
-    with path.open(encoding=_encoding(source)) as file:
+    with _opened(source, path) as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
-                record = json.loads(line)
+                # Python reads NaN and Infinity, which are no JSON and which no client could send.
+                record = json.loads(line, parse_constant=lambda _: None)
                 if not isinstance(record, dict):
                     raise RequestError(f"{path.name}, line {number} is not a JSON object.")
                 yield record
@@ -200,15 +201,18 @@ def _parquet_records(source: Source, path: Path) -> Iterator[Record]:
     return read_parquet(path)
 
 
-def _encoding(source: Source) -> str:
-    return "utf-8-sig" if source.encoding.lower().replace("_", "-") in ("utf-8", "utf8") else source.encoding
+def _opened(source: Source, path: Path) -> TextIO:
+    encoding = "utf-8-sig" if source.encoding.lower().replace("_", "-") in ("utf-8", "utf8") else source.encoding
+    if path.suffix == ".gz":
+        return TextIOWrapper(cast("IO[bytes]", gzip.open(path, "rb")), encoding=encoding, newline="")
+    return path.open(encoding=encoding, newline="")
 
 
 def _cells(source: Source, path: Path) -> Iterator[dict[str, str]]:
-    with path.open(encoding=_encoding(source), newline="") as file:
-        delimiter = source.delimiter or _delimiter(file.readline())
-        file.seek(0)
-        reader = csv.reader(file, delimiter=delimiter)
+    with _opened(source, path) as file:
+        first = file.readline()
+        delimiter = source.delimiter or _delimiter(first, source.target)
+        reader = csv.reader(chain([first], file), delimiter=delimiter)
         header = next(reader, list[str]())
         for cells in reader:
             if len(cells) != len(header):
@@ -220,19 +224,21 @@ def _cells(source: Source, path: Path) -> Iterator[dict[str, str]]:
             yield dict(zip(header, cells, strict=True))
 
 
-def _delimiter(header: str) -> str:
-    return max(",;\t|", key=header.count)
+def _delimiter(header: str, target: str | None) -> str:
+    """Return the delimiter that leaves the target whole, and of those the one with most columns."""
+    columns = {delimiter: next(csv.reader([header], delimiter=delimiter), []) for delimiter in ",;\t|"}
+    return max(columns, key=lambda delimiter: (target in columns[delimiter], len(columns[delimiter])))
 
 
 def _csv_records(source: Source, path: Path) -> Iterator[Record]:
-    kinds = source.kinds
+    kinds, is_kept = source.kinds, source.content_type == "text/csv"
     for cells in _cells(source, path):
-        yield {name: typed(cell, kinds.get(name, "text")) for name, cell in cells.items()}
+        yield {name: cell if is_kept else typed(cell, kinds.get(name, "text")) for name, cell in cells.items()}
 
 
 def typed(cell: str, kind: str) -> object:
     """Return a CSV cell as the value that a client would send."""
-    if cell == "":
+    if cell in MISSING:
         return None
     if kind in ("number", "integer") and _NUMBER.fullmatch(cell):
         return int(cell) if _WHOLE.fullmatch(cell) else float(cell)
@@ -243,10 +249,7 @@ def typed(cell: str, kind: str) -> object:
 
 def _with_kinds(source: Source) -> Source:
     """Return *source* with the kind of every column: one that is wholly numeric is numbers, zip codes stay text."""
-    if source.content_type == "text/csv":
-        # The text goes on as it is.
-        return replace(source, kinds={})
-    if source.kinds:
+    if source.kinds or source.content_type == "text/csv":
         return source
     possible: dict[str, set[str]] = {}
     for path in files(source.folder):
@@ -259,7 +262,7 @@ def _with_kinds(source: Source) -> Source:
 
 def _narrow(kinds: set[str], cell: str) -> None:
     """Remove from *kinds* what the cell cannot be."""
-    if cell == "":
+    if cell in MISSING:
         return
     if "number" in kinds and not (_NUMBER.fullmatch(cell) and any(map(str.isdigit, cell))):
         kinds.discard("number")

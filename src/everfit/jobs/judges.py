@@ -13,6 +13,7 @@ from everfit.domain.errors import RequestError
 from everfit.jobs import classification_metrics, regression_metrics
 from everfit.jobs.answers import Classified, Codes, LabelOrder, canonical, labels, numbers
 from everfit.jobs.figures import Figure, Floats, Paired
+from everfit.jobs.moments import microseconds
 from everfit.jobs.request_log import Reply, Request
 from everfit.jobs.resampling import draw, time_order
 
@@ -112,11 +113,11 @@ def _number(value: object, row: int) -> float:
 
 
 def order_of(times: Sequence[object], rows: int) -> NDArray[np.int64]:
-    """Return the place in time of each row: by numbers or ISO times, else in the order of the files."""
+    """Return the place in time of each row, as the prepare job reads times; without them, that of the files."""
     try:
         values = [float(time) for time in times if isinstance(time, str | int | float)]
     except ValueError:
-        values = _seconds(times)
+        values = _seconds(times) or microseconds(times)
     if len(values) != rows:
         return np.arange(rows)
     return time_order(np.array(values))

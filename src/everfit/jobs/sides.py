@@ -25,6 +25,7 @@ class Side:
         python: interpreter that it runs in.
         script: handlers below its ``code``; None means the default.
         version: its number; None when it has none yet.
+        error: why it cannot even be tried, such as an artifact that is not the one that was kept.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Side:
     python: str
     script: str | None
     version: int | None
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +53,14 @@ def side_from_json(name: str, data: Mapping[str, object]) -> Side:
         python=str(data.get("python") or sys.executable),
         script=cast("str | None", data.get("script")),
         version=cast("int | None", data.get("version")),
+        error=cast("str | None", data.get("error")),
     )
 
 
 def score(side: Side, requests: Path, judge: Judge, timeout: float) -> Scored:
     """Send *requests* to the version and judge its answers; *timeout* is in seconds."""
+    if side.error is not None:
+        return Scored(error=side.error)
     replies, error = requests.with_name(f"{side.name}.replies"), requests.with_name(f"{side.name}.error")
     problem = run_scorer(side, (requests, replies, error), timeout)
     if problem is not None:
@@ -69,6 +74,8 @@ def score(side: Side, requests: Path, judge: Judge, timeout: float) -> Scored:
 
 def time_answers(side: Side, requests: Path, timeout: float) -> dict[str, object]:
     """Return how long the answers to timed *requests* take, or the reason why that is not known."""
+    if side.error is not None:
+        return {"reason": side.error}
     replies = requests.with_name(f"{side.name}.replies")
     problem = run_scorer(side, (requests, replies, requests.with_name(f"{side.name}.error")), timeout)
     return latency(replies) if problem is None else {"reason": problem}

@@ -33,11 +33,14 @@ def evaluate(context: Context) -> Answer:
 def _spec(context: Context, champion: Version | None) -> JobSpec:
     project, prepared, trained = context.project, context.result("prepare"), context.result("train")
     data, report = project.data_in(context.environment), prepared.below("report")
-    rules = project.rules_in(context.environment)
+    asks = context.environment.approval.when
+    rules = (*project.rules_in(context.environment), *(() if asks is None else (asks,)))
     code = context.result("snapshot").text("code_folder")
     parameters: dict[str, object] = {
         "holdout": f"{prepared.text('output')}/output/holdout",
         "format": data.format.value,
+        "encoding": data.encoding,
+        "delimiter": data.delimiter,
         "columns": report.items("columns"),
         "labels": report.items("labels") or None,
         "task": project.task.value,
