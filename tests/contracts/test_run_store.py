@@ -493,3 +493,12 @@ def test_a_result_that_is_too_large_or_not_json_is_refused(
 def test_a_run_is_the_same_by_every_way_of_reading(store: RunStore) -> None:
     run: Run = store.begin(a_run())
     assert store.run(run.id) == store.runs("churn")[0] == store.unfinished("churn", "production") == run
+
+
+def test_the_step_that_ends_a_run_is_done_when_the_run_has_ended(store: RunStore) -> None:
+    claim = claimed(store)
+    store.begin_step(claim, "record")
+    store.end(claim, Outcome.DEPLOYED, "it passed", last=("record", {"removed": []}))
+    (step,) = store.steps(RunId("run-1"))
+    assert (step.outcome, step.result) == (StepOutcome.DONE, {"removed": []})
+    assert store.run(RunId("run-1")).outcome is Outcome.DEPLOYED

@@ -131,8 +131,7 @@ def _keep(step: Step, answer: Answer, context: Context) -> None:
         case Done():
             store.finish_step(claim, step.name, answer.result)
         case End():
-            store.finish_step(claim, step.name, answer.result)
-            store.end(claim, answer.outcome, answer.reason)
+            store.end(claim, answer.outcome, answer.reason, last=(step.name, answer.result))
         case AwaitApproval():
             store.wait(claim, f"approval:{answer.version}", Outcome.NEEDS_APPROVAL)
         case AwaitJob():

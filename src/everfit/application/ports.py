@@ -250,8 +250,19 @@ class RunStore(Protocol):
         """Write which version the run made."""
         ...
 
-    def end(self, claim: Claim, outcome: Outcome, reason: str, error: str | None = None) -> None:
-        """End the run and every event merged into it, once; raise ``FencedError`` when the claim is lost."""
+    def end(
+        self,
+        claim: Claim,
+        outcome: Outcome,
+        reason: str,
+        error: str | None = None,
+        last: tuple[str, Mapping[str, object]] | None = None,
+    ) -> None:
+        """End the run and every event merged into it, once; raise ``FencedError`` when the claim is lost.
+
+        Args:
+            last: the step that ended the run and what it gave, written in the same transaction.
+        """
         ...
 
 

@@ -141,9 +141,19 @@ class SqliteRunStore:
         with self._database.transaction() as rows:
             run_rows.keep_run(rows, replace(self._claimed_run(rows, claim), version=version))
 
-    def end(self, claim: Claim, outcome: Outcome, reason: str, error: str | None = None) -> None:
+    def end(
+        self,
+        claim: Claim,
+        outcome: Outcome,
+        reason: str,
+        error: str | None = None,
+        last: tuple[str, Mapping[str, object]] | None = None,
+    ) -> None:
         with self._database.transaction() as rows:
             run = self._claimed_run(rows, claim)
+            if last is not None:
+                text = results.written(*last)
+                run_rows.end_step(rows, run.id, last[0], StepOutcome.DONE, self._clock.now(), result=text)
             run_rows.keep_run(rows, ended(run, outcome, reason, error, self._clock.now()))
             first, others = (end_of_event(outcome, is_first=is_first) for is_first in (True, False))
             run_rows.end_events(rows, run.id, first=first, others=others, reason=reason)

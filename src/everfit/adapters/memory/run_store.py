@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from threading import Lock
+from threading import RLock
 
 from everfit.application.ports import Claim, Clock
 from everfit.domain import lease as leases
@@ -39,7 +39,7 @@ class MemoryRunStore:
     def __init__(self, clock: Clock, is_dead: Callable[[str], bool] = _nobody) -> None:
         self._clock = clock
         self._is_dead = is_dead
-        self._turn = Lock()
+        self._turn = RLock()
         self._leases: dict[tuple[str, str], Lease] = {}
         self._runs: dict[RunId, Run] = {}
         self._steps: dict[RunId, dict[str, StepRecord]] = {}
@@ -156,8 +156,17 @@ class MemoryRunStore:
             run = replace(self._claimed_run(claim), version=version)
             self._runs[run.id] = run
 
-    def end(self, claim: Claim, outcome: Outcome, reason: str, error: str | None = None) -> None:
+    def end(
+        self,
+        claim: Claim,
+        outcome: Outcome,
+        reason: str,
+        error: str | None = None,
+        last: tuple[str, Mapping[str, object]] | None = None,
+    ) -> None:
         with self._turn:
+            if last is not None:
+                self.finish_step(claim, *last)
             run = ended(self._claimed_run(claim), outcome, reason, error, self._clock.now())
             self._runs[run.id] = run
             is_first = True
