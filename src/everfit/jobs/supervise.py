@@ -23,6 +23,7 @@ from everfit.jobs.supervision.workplace import Task
 
 READ = 1 << 18
 RESERVE = 1 << 16
+RESERVE_FILE = "reserve"
 DRAIN = 2.0
 
 
@@ -82,6 +83,8 @@ class Supervision:
         except OSError as error:
             self._output.feed(f"[everfit: the job could not be set up: {error}]\n".encode())
         self._is_working_alone = False
+        with suppress(OSError):
+            os.unlink(f"{self._task.folder}/{RESERVE_FILE}")
         self._output.close()
         return self._result(code)
 
@@ -235,6 +238,13 @@ class Supervision:
         return ""
 
 
+def _speak_to(path: str) -> None:
+    """Leave the pipe to whoever started this; what goes wrong from now on is written to a file."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+
+
 def main() -> None:
     """Leave whoever started this, and watch over the job.
 
@@ -252,14 +262,14 @@ def main() -> None:
     children.adopt_orphans()
     task = Task(folder, read_json(f"{folder}/spec.json") or {})
     # Full disks happen in the middle of jobs; the result must find room all the same.
-    with open(f"{folder}/reserve", "wb") as reserve:
+    with open(f"{folder}/{RESERVE_FILE}", "wb") as reserve:
         reserve.write(bytes(RESERVE))
     supervision = Supervision(task, secrets, dict(os.environ))
     supervision.listen()
     write_json(f"{folder}/supervisor.json", {"pid": os.getpid(), "started": children.start_time(os.getpid())})
     os.write(tell, b"1")
     os.close(tell)
+    _speak_to(f"{folder}/supervisor.log")
     result = supervision.work()
-    os.unlink(f"{folder}/reserve")
     write_json(f"{folder}/result.json", result, durable=True)
     os._exit(0)

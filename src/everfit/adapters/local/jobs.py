@@ -92,19 +92,17 @@ class LocalJobs:
             if name in SURROUNDINGS or name in _FOR_PIP or name.startswith("PIP_")
         }
         path = str(Path(everfit.__file__).parents[1])
-        with (folder / "supervisor.log").open("ab") as log:
-            launched = subprocess.run(
-                [sys.executable, "-I", "-S", "-c", _SUPERVISE.format(path=path), str(folder), str(lock)],
-                input=json.dumps(secrets).encode(),
-                stdout=log,
-                stderr=log,
-                env=surroundings,
-                start_new_session=True,
-                pass_fds=[lock],
-                check=False,
-            )
+        launched = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", _SUPERVISE.format(path=path), str(folder), str(lock)],
+            input=json.dumps(secrets).encode(),
+            capture_output=True,
+            env=surroundings,
+            start_new_session=True,
+            pass_fds=[lock],
+            check=False,
+        )
         if launched.returncode != 0:
-            said = "; ".join(_last_lines(folder / "supervisor.log")[-1:])
+            said = "; ".join(last_lines(launched.stderr)[-1:])
             raise BackendError(f"The job {spec.name} could not be started in {folder}: {said or launched.returncode}")
 
     def _spec(self, spec: JobSpec, folder: Path) -> dict[str, object]:

@@ -84,6 +84,7 @@ class BoundedLog:
         self._file: FileIO | None = FileIO(path, "w")
         self._newest = 0
         self._after_head = 0
+        self._lost = 0
 
     def write(self, data: bytes) -> None:
         """Append; a disk that is full loses log lines, not the job."""
@@ -110,6 +111,9 @@ class BoundedLog:
             self._file = None
         with suppress(OSError):
             join_segments(self._path, self._after_head)
+            if self._lost:
+                with open(self._path, "ab") as log:
+                    log.write(f"\n[everfit: {self._lost} bytes found no room on the disk]\n".encode())
 
     def _turn(self) -> None:
         self._newest = 1 - self._newest
@@ -125,6 +129,7 @@ class BoundedLog:
         with suppress(OSError):
             while data and self._file is not None:
                 data = data[self._file.write(data) :]
+        self._lost += len(data)
 
 
 def join_segments(path: str, after_head: int | None = None) -> None:
