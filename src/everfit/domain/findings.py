@@ -134,7 +134,7 @@ def _classes(rule: DataRule, figures: Figures) -> Judgement:
 
 def _columns(rule: DataRule, figures: Figures) -> Judgement:
     found = figures.get("columns")
-    columns = tuple(str(name) for name in found) if isinstance(found, list | tuple) else ()  # type: ignore[misc]
+    columns = tuple(str(name) for name in found) if isinstance(found, list | tuple) else ()
     if columns == rule.allowed:
         return Result.PASS, f"The columns are {', '.join(columns)}."
     missing = [name for name in rule.allowed if name not in columns]

@@ -8,23 +8,31 @@ import errno
 import os
 import shutil
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Final
 
 from everfit.domain.check import DataFinding, DataRule, Measure
 from everfit.domain.errors import EverfitError
+from everfit.domain.findings import judge, missing_column, plural
 from everfit.domain.gate import Result
-from everfit.domain.holdout import Side
-from everfit.domain.findings import judge, missing_column
 from everfit.domain.schema import compare, compare_labels, order_labels
 from everfit.jobs.preparation import delimited, measuring
 from everfit.jobs.preparation.delimited import Unusable, failing
-from everfit.jobs.preparation.order import Order, read_order
+from everfit.jobs.preparation.files import prepare_files
+from everfit.jobs.preparation.lines import read_lines
+from everfit.jobs.preparation.order import LEAST_ROWS, Order, read_order
+from everfit.jobs.preparation.parquet import read_parquet
 from everfit.jobs.preparation.profiles import profile
 from everfit.jobs.preparation.reporting import Report, write_report
-from everfit.jobs.preparation.splitting import split, write_sides
+from everfit.jobs.preparation.splitting import split, training_rows, write_sides
 from everfit.jobs.preparation.tables import Database, Table, open_database
 
-LEAST_ROWS = 10
+READERS: Final[Mapping[str, Callable[[Database, Order, Path], Table]]] = {
+    "csv": delimited.read_csv,
+    "jsonl": read_lines,
+    "parquet": read_parquet,
+}
 
 
 def main() -> int:
@@ -70,13 +78,19 @@ def prepare(order: Order, output: Path, scratch: Path) -> Report:
     report = Report()
     if order.left_out:
         names = ", ".join(order.left_out[:5])
-        reason = f"{len(order.left_out)} files are not {order.format} by their names and were left out: {names}."
+        several = f"{len(order.left_out)} files are not {order.format} by their names and were left out: {names}."
+        one = f"1 file is not {order.format} by its name and was left out: {names}."
+        reason = one if len(order.left_out) == 1 else several
         report.findings.append(DataFinding(rule="files", result=Result.PASS, reason=reason))
+    if not order.files:
+        report.findings.append(failing("rows", "The data source holds no file."))
+        return report
     try:
-        if not order.files:
-            raise Unusable(failing("rows", "The data source holds no file."))
-        with open_database(scratch) as database:
-            _prepare_table(database, delimited.read_csv(order, scratch), order, report, output)
+        if order.format in READERS:
+            with open_database(scratch) as database:
+                _prepare_table(database, READERS[order.format](database, order, scratch), order, report, output)
+        else:
+            prepare_files(order, report, output)
     except Unusable as unusable:
         report.findings += unusable.findings
     return report
@@ -86,22 +100,28 @@ def _prepare_table(database: Database, table: Table, order: Order, report: Repor
     _require_columns(table, order)
     measured = measuring.measure(database, table, order)
     report.total, report.columns = measured.rows, measured.columns
-    report.findings += delimited.broken_rows(database, table) if table.strict_relation else []
+    report.findings += (
+        delimited.broken_rows(database, [part.file for part in table.parts]) if table.strict_relation else []
+    )
     if order.has_labels or any(rule.measure in (Measure.CLASSES, Measure.CLASS_SHARE) for rule in order.rules):
         measured.labels = measuring.count_labels(database, table, str(order.target)) if order.target else {}
     report.findings += list(standing_findings(order, measured))
     report.findings += [declared_finding(database, table, order, measured, rule) for rule in order.rules]
     if order.has_labels:
         report.labels = order_labels(list(measured.labels or {}), order.labels)
-    if report.is_failing:
-        return
-    found = split(database, table, order, measured.rows)
-    if isinstance(found, list):
-        report.findings += found
+    if not report.is_failing:
+        _split_table(database, table, order, report, output)
+
+
+def _split_table(database: Database, table: Table, order: Order, report: Report, output: Path) -> None:
+    found = split(database, table, order)
+    if not isinstance(found, DataFinding):
+        found = write_sides(database, table, found, output, order)
+    if isinstance(found, DataFinding):
+        report.findings.append(found)
         return
     report.rows, report.cutoff = found.rows, found.cutoff
-    write_sides(database, table, found, output, with_validation=order.validation > 0)
-    report.profile = profile(database, table, measured.columns, order, found.conditions[Side.TRAIN])
+    report.profile = profile(database, table, report.columns, training_rows(table, found, output))
 
 
 def _require_columns(table: Table, order: Order) -> None:
@@ -126,8 +146,9 @@ def standing_findings(order: Order, measured: measuring.Measured) -> list[DataFi
     """Return what the rules that always hold say."""
     findings: list[DataFinding] = []
     if measured.rows < LEAST_ROWS:
-        rows = "no row" if not measured.rows else "1 row" if measured.rows == 1 else f"only {measured.rows} rows"
-        reason = f"There {'are' if measured.rows > 1 else 'is'} {rows}; at least {LEAST_ROWS} are needed to train and to hold some out."
+        counted = f"There {'is' if measured.rows == 1 else 'are'} only {plural(measured.rows, 'row')}"
+        counted = counted if measured.rows else "There is no row"
+        reason = f"{counted}; at least {LEAST_ROWS} are needed to train and to hold some out."
         findings.append(failing("rows", reason, rows=measured.rows))
     if measured.rows and order.target is not None and measured.missing[order.target] == measured.rows:
         reason = f"All {measured.rows} values of the target {order.target} are missing."

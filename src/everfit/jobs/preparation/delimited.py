@@ -13,13 +13,17 @@ from typing import BinaryIO, Final
 from everfit.domain.check import DataFinding
 from everfit.domain.gate import Result
 from everfit.jobs.preparation.order import Order, SourceFile
-from everfit.jobs.preparation.tables import Database, Table, TablePart, quote
+from everfit.jobs.preparation.tables import Database, Table, TablePart, quote, union
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 WORDS: Final = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 HEAD: Final = 1 << 18
 CHUNK: Final = 1 << 20
 REJECTS: Final = 1000
+# A broken row is left out in every pass alike, and noted in the strict one.
+LENIENT: Final = "max_line_size = 16777216, ignore_errors = true"
+STRICT: Final = f"max_line_size = 16777216, store_rejects = true, rejects_limit = {REJECTS}"
+HEADING: Final = "max_line_size = 1048576, buffer_size = 2097152, ignore_errors = true"
 UTF8: Final = ("utf-8", "utf-8-sig", "ascii")
 
 
@@ -60,6 +64,10 @@ def transcoded(order: Order, scratch: Path) -> tuple[tuple[SourceFile, ...], str
     encoding = codec_name(order.encoding)
     if encoding in UTF8:
         return order.files, "utf-8"
+    packed = [file.path for file in order.files if file.is_compressed]
+    if packed:
+        reason = f"{packed[0]} is packed and not utf-8; unpack it, or turn it into utf-8."
+        raise Unusable(failing("encoding", reason, file=packed[0]))
     return tuple(_as_utf8(file, encoding, scratch / str(number)) for number, file in enumerate(order.files)), encoding
 
 
@@ -73,7 +81,7 @@ def _as_utf8(file: SourceFile, encoding: str, target: Path) -> SourceFile:
                 copy.write(chunk)
     except UnicodeError:
         raise Unusable(_undecodable(file, encoding)) from None
-    return SourceFile(path=file.path.removesuffix(".gz"), content=target, size=target.stat().st_size)
+    return SourceFile(path=file.path, content=target, size=target.stat().st_size)
 
 
 def _undecodable(file: SourceFile, encoding: str) -> DataFinding:
@@ -151,7 +159,7 @@ def read_header(file: SourceFile, delimiter: str) -> tuple[str, ...]:
     return tuple(rows[0])
 
 
-def read_csv(order: Order, scratch: Path) -> Table:
+def read_csv(_database: Database, order: Order, scratch: Path) -> Table:
     """Return the CSV files as one table, or raise ``Unusable``."""
     files, encoding = transcoded(order, scratch)
     delimiter = find_delimiter(files[0], order)
@@ -161,8 +169,8 @@ def read_csv(order: Order, scratch: Path) -> Table:
     kinds = groupby(files, key=lambda file: (headers[file], file.is_compressed))
     groups = [(header, list(group)) for (header, _), group in kinds]
 
-    def relation(group: Sequence[SourceFile], header: Sequence[str], *, strict: bool) -> str:
-        return _relation(group, [names.index(name) for name in header], delimiter, strict=strict)
+    def relation(group: Sequence[SourceFile], header: Sequence[str], reading: str) -> str:
+        return _relation(group, [names.index(name) for name in header], delimiter, reading)
 
     return Table(
         names=names,
@@ -170,33 +178,26 @@ def read_csv(order: Order, scratch: Path) -> Table:
         parts=tuple(
             TablePart(
                 file=file,
-                relation=relation([file], headers[file], strict=False),
+                relation=relation([file], headers[file], LENIENT),
                 order=tuple(names.index(name) for name in headers[file]),
             )
             for file in files
         ),
-        relation=_all([relation(group, header, strict=False) for header, group in groups]),
-        strict_relation=_all([relation(group, header, strict=True) for header, group in groups]),
+        relation=union([relation(group, header, LENIENT) for header, group in groups]),
+        strict_relation=union([relation(group, header, STRICT) for header, group in groups]),
+        head=relation([files[0]], names, HEADING),
         writing=f"FORMAT csv, DELIMITER {quote(delimiter)}",
         encoding=encoding,
     )
 
 
-def _all(relations: Sequence[str]) -> str:
-    if len(relations) == 1:
-        return relations[0]
-    return "(" + " UNION ALL BY NAME ".join(f"FROM {relation}" for relation in relations) + ")"
-
-
-def _relation(files: Sequence[SourceFile], columns: Sequence[int], delimiter: str, *, strict: bool) -> str:
+def _relation(files: Sequence[SourceFile], columns: Sequence[int], delimiter: str, reading: str) -> str:
     paths = ", ".join(quote(str(file.content)) for file in files)
     types = ", ".join(f"'c{number}': 'VARCHAR'" for number in columns)
     compression = "gzip" if files[0].is_compressed else "none"
-    # A broken row is left out in every pass alike, and noted in the strict one.
-    broken = f"store_rejects = true, rejects_limit = {REJECTS}" if strict else "ignore_errors = true"
     return (
         f"read_csv([{paths}], auto_detect = false, header = true, delim = {quote(delimiter)}, quote = '\"', "
-        f"escape = '\"', columns = {{{types}}}, compression = '{compression}', max_line_size = 16777216, {broken})"
+        f"escape = '\"', columns = {{{types}}}, compression = '{compression}', {reading})"
     )
 
 
@@ -214,25 +215,23 @@ def _compare_headers(headers: dict[SourceFile, tuple[str, ...]], first: SourceFi
         raise Unusable(*findings[:20])
 
 
-def broken_rows(database: Database, table: Table) -> list[DataFinding]:
+def broken_rows(database: Database, files: Sequence[SourceFile]) -> list[DataFinding]:
     """Return what the strict pass noted: rows with the wrong number of fields, and bytes that are no text."""
     noted = database.rows(
-        "SELECT s.file_path, e.byte_position, e.error_type, e.csv_line, e.error_message FROM reject_errors e "
-        "JOIN reject_scans s USING (scan_id, file_id) ORDER BY s.file_path, e.byte_position"
+        "SELECT s.file_path, coalesce(e.line_byte_position, e.byte_position) AS start, min(e.error_type), "
+        "min(e.error_message) FROM reject_errors e JOIN reject_scans s USING (scan_id, file_id) "
+        "GROUP BY s.file_path, start ORDER BY s.file_path, start"
     )
     if not noted:
         return []
-    files = {str(part.file.content): part.file for part in table.parts}
-    path, position, kind, text, message = noted[0]
-    file = files[path]
-    if kind == "INVALID ENCODING":
+    path, position, kind, message = noted[0]
+    file = next(file for file in files if str(file.content) == path)
+    if any(kind == "INVALID ENCODING" for _, _, kind, _ in noted):
         return [_undecodable(file, "utf-8")]
-    line, beginning = _line_at(file, int(position), str(text))
-    many = f"{len(noted) if len(noted) < REJECTS else f'{REJECTS} or more'} rows cannot be read; the first is"
-    one = "A row cannot be read:"
-    reason = (
-        f"{one if len(noted) == 1 else many} {file.path} line {line} ({_why(str(kind), str(message))}): {beginning!r}."
-    )
+    line, beginning = _line_at(file, int(position) - 1)
+    several = f"{len(noted) if len(noted) < REJECTS else f'{REJECTS} or more'} rows cannot be read; the first is"
+    words = "A row cannot be read:" if len(noted) == 1 else several
+    reason = f"{words} {file.path} line {line} ({_why(str(kind), str(message))}): {beginning!r}."
     return [failing("rows", reason, file=file.path, line=line, broken=len(noted))]
 
 
@@ -245,11 +244,13 @@ def _why(kind: str, message: str) -> str:
     return message.strip().rstrip(".").lower()
 
 
-def _line_at(file: SourceFile, position: int, text: str) -> tuple[int, str]:
-    beginning = text.lstrip("\r\n").split("\n")[0].rstrip("\r")[:80]
-    lines = 1
+def _line_at(file: SourceFile, position: int) -> tuple[int, str]:
+    """Return the number of the line of text that begins at *position* or after blank lines there, and its beginning."""
+    line = 1
     with open_content(file) as content:
         while position > 0 and (chunk := content.read(min(CHUNK, position))):
-            lines += chunk.count(b"\n")
+            line += chunk.count(b"\n")
             position -= len(chunk)
-    return lines, beginning
+        while not (text := content.readline(1000)).strip() and text:
+            line += 1
+    return line, text.decode("utf-8", "replace").rstrip("\r\n")[:80]

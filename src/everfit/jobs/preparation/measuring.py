@@ -1,10 +1,13 @@
 """Measures a table for its rules: one pass for everything that can be counted in passing, one for each grouping."""
 
+# ruff: noqa: S608 - every text of the user's goes through quote or quote_name
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
+from math import isfinite
 from typing import Any, Final
 
 from everfit.domain.check import ColumnType, DataRule, Measure
@@ -12,7 +15,8 @@ from everfit.domain.schema import Column
 from everfit.jobs.preparation.order import Order
 from everfit.jobs.preparation.tables import Database, Table, quote
 
-GUESS_ROWS: Final = 5000
+GUESS_ROWS: Final = 1000
+NO_NUMBER: Final = "t{n} IS NOT NULL AND (d{n} IS NULL OR isnan(d{n}))"
 NUMERIC: Final = (ColumnType.NUMBER, ColumnType.INTEGER)
 CLASS_LIMIT: Final = 1000
 
@@ -70,19 +74,13 @@ class Measured:
 
 def guess_types(database: Database, table: Table) -> list[ColumnType | None]:
     """Return what the first rows of each column look like; None when they tell nothing."""
-    if all(known is not None for known in table.types):
-        return list(table.types)
-    texts = ", ".join(f"{table.text(number)} AS c{number}" for number in range(len(table.names)))
-    wanted = ", ".join(
-        f"count(c{n}), count({number_of(f'c{n}')}), count({boolean_of(f'c{n}')}), count({moment_of(f'c{n}')})"
-        for n in range(len(table.names))
-    )
-    answer = database.row(f"SELECT {wanted} FROM (SELECT {texts} FROM {table.relation} LIMIT {GUESS_ROWS})")
-    guesses: list[ColumnType | None] = []
-    for n, known in enumerate(table.types):
-        present, numbers, booleans, moments = answer[4 * n : 4 * n + 4]
-        guesses.append(known or _guess(present, numbers, booleans, moments))
-    return guesses
+    numbers, first = range(len(table.names)), table.head or table.relation
+    texts = ", ".join(f"{table.text(n)} AS c{n}" for n in numbers)
+    database.rows(f"CREATE TEMP TABLE head AS SELECT {texts} FROM (FROM {first} LIMIT {GUESS_ROWS})")
+    forms = ("c{0}", number_of("c{0}"), boolean_of("c{0}"), moment_of("c{0}"))
+    counts = ", ".join(f"count({form.replace('c{0}', f'c{n}')})" for n in numbers for form in forms)
+    answer = database.row(f"SELECT {counts} FROM head")
+    return [known or _guess(*answer[4 * n : 4 * n + 4]) for n, known in enumerate(table.types)]
 
 
 def _guess(present: int, numbers: int, booleans: int, moments: int) -> ColumnType | None:
@@ -109,7 +107,7 @@ class Pass:
 
 
 def typed(table: Table, source: str) -> str:
-    """Return SQL for the rows of *source* with each column's text, number, truth and times: ``t0 d0 b0 m0 e0`` …"""
+    """Return SQL for the rows of *source* and of each column text, number, truth, times: ``t0 d0 b0 m0 e0``."""
     numbers = range(len(table.names))
     texts = ", ".join(f"{table.text(n)} AS t{n}" for n in numbers)
     values = ", ".join(
@@ -118,35 +116,34 @@ def typed(table: Table, source: str) -> str:
         for n in numbers
     )
     # Only what an aggregate asks for is computed.
-    return f"(SELECT *, {values} FROM (SELECT {texts} FROM {source}))"
+    return f"(SELECT *, {values} FROM (SELECT *, {texts} FROM {source}))"
 
 
 def measure(database: Database, table: Table, order: Order) -> Measured:
     """Measure the types of all columns and what the rules that need no grouping ask for."""
     guesses = guess_types(database, table)
-    reading, answers = Pass(), {}
+    reading = Pass()
     rows = reading.want("count(*)")
-    for n, guess in enumerate(guesses):
-        answers[n] = _want_types(reading, n, guess, _types_asked(order, table.names[n]))
-    asked = {rule.text: want_figures(reading, table, rule) for rule in order.rules if is_countable(rule, table)}
+    answers = [
+        _want_types(reading, n, guess, _types_asked(order, name))
+        for n, (guess, name) in enumerate(zip(guesses, table.names, strict=True))
+    ]
+    asked = {rule.text: want_figures(reading, table, rule) for rule in order.rules if _has_columns(rule, table)}
     if order.time in table.names:
         n = table.number(str(order.time))
-        asked["time"] = {
-            "present": reading.want(f"count(t{n})"),
-            "read": reading.want(f"count(e{n})"),
-            "example": reading.want(f"min(t{n}) FILTER (WHERE t{n} IS NOT NULL AND e{n} IS NULL)"),
-            "latest": reading.want(f"max(e{n})"),
-            "earliest": reading.want(f"min(e{n})"),
-        }
+        asked["time"] = {"present": reading.want(f"count(t{n})"), "read": reading.want(f"count(e{n})")}
     found = reading.run(database, typed(table, table.strict_relation or table.relation))
     measured = Measured(rows=int(found[rows]))
     for n, name in enumerate(table.names):
         counts = {kind: found[answer] for kind, answer in answers[n].items()}
         measured.counts[name] = counts
         measured.missing[name] = measured.rows - counts["present"]
-        measured.columns.append(Column(name=name, type=settle_type(guesses[n], table.types[n], counts)))
+        measured.columns.append(Column(name=name, type=settle_type(table.types[n], counts)))
     for rule, figures in asked.items():
         measured.figures[rule] = {name: plain(found[answer]) for name, answer in figures.items()}
+    if order.time in table.names and measured.figures["time"]["read"] != measured.figures["time"]["present"]:
+        unreadable = "t{n} IS NOT NULL AND e{n} IS NULL"
+        measured.figures["time"]["example"] = example(database, table, str(order.time), unreadable)
     return measured
 
 
@@ -160,18 +157,15 @@ def _want_types(reading: Pass, n: int, guess: ColumnType | None, asked: set[Colu
     every = guess is None
     if every or guess in NUMERIC or asked & set(NUMERIC):
         answers["numbers"] = reading.want(f"count(d{n})")
-        answers["fractions"] = reading.want(f"count(*) FILTER (WHERE d{n} <> trunc(d{n}) OR isinf(d{n}))")
-        answers["no_number"] = reading.want(f"min(t{n}) FILTER (WHERE d{n} IS NULL)")
+        answers["fractions"] = reading.want(f"bool_or(d{n} <> trunc(d{n}))")
     if every or guess is ColumnType.BOOLEAN or ColumnType.BOOLEAN in asked:
         answers["booleans"] = reading.want(f"count(b{n})")
-        answers["no_boolean"] = reading.want(f"min(t{n}) FILTER (WHERE b{n} IS NULL)")
     if every or guess is ColumnType.TIME or ColumnType.TIME in asked:
         answers["times"] = reading.want(f"count(m{n})")
-        answers["no_time"] = reading.want(f"min(t{n}) FILTER (WHERE m{n} IS NULL)")
     return answers
 
 
-def settle_type(guess: ColumnType | None, known: ColumnType | None, counts: Mapping[str, Any]) -> ColumnType:
+def settle_type(known: ColumnType | None, counts: Mapping[str, Any]) -> ColumnType:
     """Return the type of a column, now that all of its values have been counted."""
     present = counts["present"]
     if not present:
@@ -185,51 +179,64 @@ def settle_type(guess: ColumnType | None, known: ColumnType | None, counts: Mapp
     return ColumnType.TIME if counts.get("times") == present else ColumnType.TEXT
 
 
-def is_countable(rule: DataRule, table: Table) -> bool:
-    """Whether the rule's figures come from the one pass over all rows."""
-    return rule.measure in (Measure.RANGE, Measure.VALUES, Measure.FRESHNESS) and rule.columns[0] in table.names
+def example(database: Database, table: Table, name: str, condition: str) -> object:
+    """Return a text of the column for which *condition* holds; ``t`` in it is followed by the column's number."""
+    n = table.number(name)
+    relation = typed(table, table.relation)
+    return database.row(f"SELECT min(t{n}) FROM {relation} WHERE {condition.format(n=n)}")[0]
+
+
+def _has_columns(rule: DataRule, table: Table) -> bool:
+    return all(name in table.names for name in rule.columns)
 
 
 def want_figures(reading: Pass, table: Table, rule: DataRule) -> dict[str, str]:
-    """Ask for the figures of a countable rule."""
-    n = table.number(rule.columns[0])
+    """Ask for those figures of a rule that come from the one pass over all rows."""
+    numbers = [table.number(name) for name in rule.columns]
     match rule.measure:
         case Measure.RANGE:
+            n = numbers[0]
             return {
                 "present": reading.want(f"count(t{n})"),
-                "not_numbers": reading.want(
-                    f"count(*) FILTER (WHERE t{n} IS NOT NULL AND (d{n} IS NULL OR isnan(d{n})))"
-                ),
-                "example": reading.want(f"min(t{n}) FILTER (WHERE d{n} IS NULL)"),
-                "below": reading.want(f"count(*) FILTER (WHERE d{n} < {_number(rule.low, '-')})"),
-                "above": reading.want(f"count(*) FILTER (WHERE d{n} > {_number(rule.high, '')})"),
+                "not_numbers": reading.want(f"count_if({NO_NUMBER.format(n=n)})"),
+                "below": reading.want(f"count_if(d{n} < {_bound(rule.low, '-')})"),
+                "above": reading.want(f"count_if(d{n} > {_bound(rule.high, '')})"),
                 "smallest": reading.want(f"min(d{n})"),
                 "largest": reading.want(f"max(d{n})"),
             }
         case Measure.VALUES:
-            other = f"t{n} IS NOT NULL AND t{n} NOT IN ({', '.join(quote(value) for value in rule.allowed)})"
-            numbers = [value for value in rule.allowed if _is_number(value)]
-            if len(numbers) == len(rule.allowed):
-                other += f" AND (d{n} IS NULL OR d{n} NOT IN ({', '.join(numbers)}))"
+            other = not_allowed(rule).format(n=numbers[0])
+            return {"present": reading.want(f"count(t{numbers[0]})"), "other": reading.want(f"count_if({other})")}
+        case Measure.DUPLICATES:
             return {
-                "present": reading.want(f"count(t{n})"),
-                "other": reading.want(f"count(*) FILTER (WHERE {other})"),
-                "example": reading.want(f"min(t{n}) FILTER (WHERE {other})"),
+                "distinct": reading.want(
+                    f"count(DISTINCT md5_number({key_of(table, numbers or range(len(table.names)))}))"
+                )
             }
+        case Measure.FRESHNESS:
+            return {"newest": reading.want(f"max(e{numbers[0]})")}
         case _:
-            return {"newest": reading.want(f"max(e{n})")}
+            return {}
 
 
-def _number(bound: Fraction | None, sign: str) -> str:
-    return f"CAST('{sign}inf' AS DOUBLE)" if bound is None else f"CAST({quote(repr(float(bound)))} AS DOUBLE)"
+def not_allowed(rule: DataRule) -> str:
+    """Return the condition of a value that the rule ``values`` does not allow."""
+    allowed = ", ".join(quote(value).replace("{", "{{").replace("}", "}}") for value in rule.allowed)
+    other = f"t{{n}} IS NOT NULL AND t{{n}} NOT IN ({allowed})"
+    if all(_is_number(value) for value in rule.allowed):
+        other += f" AND (d{{n}} IS NULL OR d{{n}} NOT IN ({', '.join(rule.allowed)}))"
+    return other
+
+
+def _bound(bound: Fraction | None, sign: str) -> str:
+    return f"CAST({quote(f'{sign}inf' if bound is None else repr(float(bound)))} AS DOUBLE)"
 
 
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        return isfinite(float(text)) and "_" not in text
     except ValueError:
         return False
-    return True
 
 
 def plain(value: object) -> object:
@@ -247,26 +254,43 @@ def plain(value: object) -> object:
 
 def figures_of(database: Database, table: Table, rule: DataRule, measured: Measured, order: Order) -> dict[str, object]:
     """Return the figures that the judge of *rule* needs."""
-    name = rule.columns[0] if rule.columns else None
     match rule.measure:
         case Measure.ROWS:
             return {"rows": measured.rows}
         case Measure.MISSING:
-            return {"missing": measured.missing[str(name)], "rows": measured.rows}
-        case Measure.DUPLICATES:
-            return duplicates(database, table, rule.columns, measured.rows)
-        case Measure.TYPE:
-            return _type_figures(rule, measured)
-        case Measure.CLASS_SHARE:
-            return _class_figures(rule, measured)
-        case Measure.CLASSES:
-            return {"classes": len(measured.labels or {})}
+            return {"missing": measured.missing[rule.columns[0]], "rows": measured.rows}
+        case Measure.CLASS_SHARE | Measure.CLASSES:
+            return class_figures(rule, measured.labels or {})
         case Measure.COLUMNS:
             return {"columns": list(table.names)}
         case Measure.FRESHNESS:
             return _age(measured.figures[rule.text], order.now)
-        case Measure.RANGE | Measure.VALUES:
-            return measured.figures[rule.text]
+        case _:
+            return _with_example(database, table, rule, measured)
+
+
+def _with_example(database: Database, table: Table, rule: DataRule, measured: Measured) -> dict[str, object]:
+    figures = dict(measured.figures[rule.text])
+    match rule.measure:
+        case Measure.TYPE:
+            return _type_figures(database, table, rule, measured)
+        case Measure.DUPLICATES:
+            figures = {"duplicates": measured.rows - int(str(figures["distinct"])), "rows": measured.rows}
+            if figures["duplicates"] and len(rule.columns) == 1:
+                figures["example"] = _repeated(database, table, rule.columns[0])
+        case Measure.RANGE if figures["not_numbers"]:
+            figures["example"] = example(database, table, rule.columns[0], NO_NUMBER)
+        case Measure.VALUES if figures["other"]:
+            figures["example"] = example(database, table, rule.columns[0], not_allowed(rule))
+        case _:
+            pass
+    return figures
+
+
+def _repeated(database: Database, table: Table, name: str) -> object:
+    text = f"coalesce({table.raw(table.number(name))}, '')"
+    query = f"SELECT min(k) FROM (SELECT {text} AS k FROM {table.relation} GROUP BY k HAVING count(*) > 1)"
+    return database.row(query)[0]
 
 
 def _age(figures: Mapping[str, object], now: datetime) -> dict[str, object]:
@@ -278,38 +302,24 @@ def _age(figures: Mapping[str, object], now: datetime) -> dict[str, object]:
     return {"newest": newest, "age_microseconds": microseconds}
 
 
-def _type_figures(rule: DataRule, measured: Measured) -> dict[str, object]:
+def _type_figures(database: Database, table: Table, rule: DataRule, measured: Measured) -> dict[str, object]:
     column = next(column for column in measured.columns if column.name == rule.columns[0])
     counts = measured.counts[column.name]
-    kind = {ColumnType.BOOLEAN: "boolean", ColumnType.TIME: "time"}.get(rule.wanted or ColumnType.TEXT, "number")
+    kinds = {ColumnType.BOOLEAN: ("booleans", "b"), ColumnType.TIME: ("times", "m")}
+    kind, value = kinds.get(rule.wanted or ColumnType.TEXT, ("numbers", "d"))
     figures: dict[str, object] = {"type": column.type.value, "present": counts["present"]}
-    if f"{kind}s" in counts:
-        figures |= {"other": counts["present"] - counts[f"{kind}s"], "example": counts[f"no_{kind}"]}
+    if counts.get(kind, counts["present"]) < counts["present"]:
+        figures["other"] = counts["present"] - counts[kind]
+        figures["example"] = example(database, table, column.name, f"{value}{{n}} IS NULL")
     return figures
 
 
-def _class_figures(rule: DataRule, measured: Measured) -> dict[str, object]:
-    labels = measured.labels or {}
-    if rule.label is not None:
-        return {"label": rule.label, "count": labels.get(rule.label, 0), "rows": sum(labels.values())}
-    if not labels:
-        return {"label": None, "count": 0, "rows": 0}
-    label = min(labels, key=lambda label: (labels[label], label))
-    return {"label": label, "count": labels[label], "rows": sum(labels.values())}
-
-
-def duplicates(database: Database, table: Table, columns: Sequence[str], rows: int) -> dict[str, object]:
-    """Count the rows that repeat an earlier one, by *columns* or by all of them."""
-    numbers = [table.number(name) for name in columns] or list(range(len(table.names)))
-    key = key_of(table, numbers)
-    distinct = int(database.row(f"SELECT count(DISTINCT md5_number({key})) FROM {table.relation}")[0])
-    figures: dict[str, object] = {"duplicates": rows - distinct, "rows": rows}
-    if distinct < rows and len(columns) == 1:
-        example = database.row(
-            f"SELECT {key} AS k FROM {table.relation} GROUP BY k HAVING count(*) > 1 ORDER BY k LIMIT 1"
-        )
-        figures["example"] = example[0]
-    return figures
+def class_figures(rule: DataRule, labels: Mapping[str, int]) -> dict[str, object]:
+    """Return the figures of a rule about classes, from the rows of each."""
+    if rule.measure is Measure.CLASSES:
+        return {"classes": len(labels)}
+    label = rule.label or min(labels, key=lambda label: (labels[label], label), default=None)
+    return {"label": label, "count": labels.get(label or "", 0), "rows": sum(labels.values())}
 
 
 def key_of(table: Table, numbers: Sequence[int]) -> str:
@@ -319,8 +329,9 @@ def key_of(table: Table, numbers: Sequence[int]) -> str:
 
 def count_labels(database: Database, table: Table, target: str) -> dict[str, int]:
     """Return the classes and their rows; one more than ``CLASS_LIMIT`` of them at most."""
-    text = table.text(table.number(target))
+    source = f"(SELECT {table.text(table.number(target))} AS label FROM {table.relation})"
     answer = database.rows(
-        f"SELECT {text} AS label, count(*) FROM {table.relation} WHERE {text} IS NOT NULL GROUP BY label ORDER BY 2 DESC, 1 LIMIT {CLASS_LIMIT + 1}"
+        f"SELECT label, count(*) FROM {source} WHERE label IS NOT NULL GROUP BY label "
+        f"ORDER BY 2 DESC, 1 LIMIT {CLASS_LIMIT + 1}"
     )
     return {str(label): int(count) for label, count in answer}

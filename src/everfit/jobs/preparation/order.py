@@ -12,6 +12,9 @@ from everfit.domain.errors import RunFailedError
 from everfit.domain.schema import Column
 from everfit.domain.snapshot import object_path
 
+LEAST_ROWS: Final = 10
+"""Fewer rows than this are not worth a split."""
+
 SUFFIXES: Final[Mapping[str, tuple[str, ...]]] = {
     "csv": (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz"),
     "parquet": (".parquet", ".pq"),
@@ -31,6 +34,7 @@ class SourceFile:
     path: str
     content: Path
     size: int
+    digest: str = ""
 
     @property
     def is_compressed(self) -> bool:
@@ -129,7 +133,12 @@ def read_manifest(manifest: Path, objects: Path, format_: str) -> tuple[tuple[So
     """Return the files of the format, and the paths of those that are left out for their name."""
     entries = json.loads(manifest.read_bytes())["files"]
     files = [
-        SourceFile(path=str(entry["path"]), content=objects / object_path(entry["digest"]), size=int(entry["size"]))
+        SourceFile(
+            path=str(entry["path"]),
+            content=objects / object_path(entry["digest"]),
+            size=int(entry["size"]),
+            digest=str(entry["digest"]),
+        )
         for entry in entries
         if not any(part.startswith(".") for part in str(entry["path"]).split("/"))
     ]

@@ -4,15 +4,16 @@ Counts, means and extremes are of all training rows; quantiles, frequent values 
 depends on the rows alone, and the profile says how large it was.
 """
 
+# ruff: noqa: S608 - every text of the user's goes through quote or quote_name
+
 from collections.abc import Sequence
 from itertools import combinations
+from math import isnan
 from typing import Any, Final
 
 from everfit.domain.check import ColumnType
 from everfit.domain.schema import Column
 from everfit.jobs.preparation.measuring import NUMERIC, Pass, plain, typed
-from everfit.jobs.preparation.order import Order
-from everfit.jobs.preparation.splitting import identity_of
 from everfit.jobs.preparation.tables import Database, Table
 
 SAMPLE_ROWS: Final = 100_000
@@ -22,22 +23,14 @@ LONGEST: Final = 100
 QUANTILES: Final = tuple(step / 100 for step in range(101))
 
 
-def profile(
-    database: Database, table: Table, columns: Sequence[Column], order: Order, training: str
-) -> dict[str, object]:
-    """Return the profile of the rows for which *training* holds."""
-    source = f"(FROM {table.relation} WHERE {training})"
+def profile(database: Database, table: Table, columns: Sequence[Column], source: str) -> dict[str, object]:
+    """Return the profile of the rows that *source* gives."""
     rows, counted = _count(database, table, columns, source)
-    sampled = _take_sample(database, table, columns, order, training, rows)
+    sampled = _take_sample(database, table, columns, source, rows)
     described = {
         column.name: counted[n] | _describe(database, n, column.type, sampled) for n, column in enumerate(columns)
     }
-    return {
-        "rows": rows,
-        "sample": sampled,
-        "columns": described,
-        "correlation": _correlation(database, columns),
-    }
+    return {"rows": rows, "sample": sampled, "columns": described, "correlation": _correlation(database, columns)}
 
 
 def _count(
@@ -75,20 +68,14 @@ def rounded(value: Any) -> object:
     return float(f"{value:.10g}") if isinstance(value, float) else value
 
 
-def _take_sample(
-    database: Database, table: Table, columns: Sequence[Column], order: Order, training: str, rows: int
-) -> int:
+def _take_sample(database: Database, table: Table, columns: Sequence[Column], source: str, rows: int) -> int:
     limit = int(min(1.0, SAMPLE_ROWS / max(rows, 1)) * (2**64 - 1))
-    picked = (
-        ""
-        if rows <= SAMPLE_ROWS
-        else f" AND md5_number_lower('profile' || {identity_of(table, order)}) <= {limit}::UBIGINT"
-    )
-    source = typed(table, f"(FROM {table.relation} WHERE {training}{picked})")
+    every = ", ".join(f"c{n}" for n in range(len(columns)))
+    picked = source if rows <= SAMPLE_ROWS else f"(FROM {source} WHERE hash({every}) <= {limit}::UBIGINT)"
     kept = ", ".join(
         f"d{n}" if column.type in NUMERIC else f"left(t{n}, {LONGEST}) AS t{n}" for n, column in enumerate(columns)
     )
-    database.rows(f"CREATE OR REPLACE TEMP TABLE sampled AS SELECT {kept} FROM {source}")
+    database.rows(f"CREATE TEMP TABLE sampled AS SELECT {kept} FROM {typed(table, picked)}")
     return int(database.row("SELECT count(*) FROM sampled")[0])
 
 
@@ -111,7 +98,7 @@ def _correlation(database: Database, columns: Sequence[Column]) -> dict[str, obj
     if pairs:
         wanted = ", ".join(f"corr(d{a}, d{b})" for a, b in pairs)
         for (a, b), value in zip(pairs, database.row(f"SELECT {wanted} FROM sampled"), strict=True):
-            matrix[a, b] = matrix[b, a] = None if value is None or value != value else round(value, 4)
+            matrix[a, b] = matrix[b, a] = None if value is None or isnan(value) else round(value, 4)
     return {
         "columns": [columns[n].name for n in numeric],
         "matrix": [[matrix[a, b] for b in numeric] for a in numeric],

@@ -3,7 +3,7 @@
 The columns are called ``c0``, ``c1`` … inside, so that no name of the user's can clash with another or with SQL.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +99,7 @@ class Table:
         types: where the format itself says what the values are; None where the texts must tell.
         relation: SQL that gives all rows.
         strict_relation: the same, noting broken rows in ``reject_errors``; None where rows cannot be broken.
+        head: SQL that gives the first rows at little cost; None means ``relation``.
         writing: options of DuckDB's COPY.
         encoding: in which text has to be written.
         keeps_line: whether a column ``line`` is what has to be written.
@@ -111,6 +112,7 @@ class Table:
     strict_relation: str | None
     writing: str
     keeps_line: bool = False
+    head: str | None = None
     encoding: str = "utf-8"
 
     def text(self, number: int) -> str:
@@ -130,6 +132,7 @@ class Table:
         return self.names.index(name)
 
 
-def union(relations: Sequence[str]) -> str:
+def union(relations: Iterable[str]) -> str:
     """Return SQL that gives the rows of all relations, one after the other."""
-    return " UNION ALL BY NAME ".join(f"(FROM {relation})" for relation in relations)
+    listed = list(relations)
+    return listed[0] if len(listed) == 1 else f"({' UNION ALL BY NAME '.join(f'FROM {one}' for one in listed)})"
