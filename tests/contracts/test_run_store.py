@@ -173,6 +173,36 @@ def test_the_oldest_unfinished_run_comes_first(store: RunStore) -> None:
     assert unfinished(store) == "run-2"
 
 
+def test_a_run_that_waits_for_a_person_is_not_unfinished_work(store: RunStore) -> None:
+    """Approving v3 after v7 exists deploys v3's bytes: what waits keeps no later run from starting."""
+    claim = claimed(store)
+    store.wait(claim, "job:train")
+    assert (unfinished(store), store.waiting("churn", "production")) == ("run-1", [])
+    store.wait(claim, "approval:1", Outcome.NEEDS_APPROVAL)
+    store.release(claim)
+    assert unfinished(store) is None
+    assert [run.id for run in store.waiting("churn", "production")] == ["run-1"]
+    store.claim("churn", "production", owner="later", lease=LEASE, run=RunId("run-1"))
+    assert (unfinished(store), store.waiting("churn", "production")) == ("run-1", [])
+
+
+def test_a_run_ends_together_with_the_step_that_ends_it(store: RunStore) -> None:
+    claim = claimed(store)
+    store.begin_step(claim, "snapshot")
+    store.end(claim, Outcome.SKIPPED, "Nothing is new.", last=("snapshot", {"snapshot": "blake3:1"}))
+    assert store.run(RunId("run-1")).outcome is Outcome.SKIPPED
+    assert store.steps(RunId("run-1"))[0].result == {"snapshot": "blake3:1"}
+
+
+def test_a_run_whose_last_step_cannot_be_finished_does_not_end(store: RunStore) -> None:
+    claim = claimed(store)
+    with pytest.raises(NotFoundError):
+        store.end(claim, Outcome.SKIPPED, "Nothing is new.", last=("snapshot", {}))
+    with pytest.raises(RunFailedError):
+        store.end(claim, Outcome.SKIPPED, "Nothing is new.", last=("snapshot", {"rmse": math.nan}))
+    assert store.run(RunId("run-1")).state is RunState.RUNNING
+
+
 def unfinished(store: RunStore) -> str | None:
     run = store.unfinished("churn", "production")
     return None if run is None else run.id
@@ -363,6 +393,7 @@ WRITES: dict[str, Callable[[RunStore, Claim], object]] = {
     "wait": lambda store, claim: store.wait(claim, "approval"),
     "note_version": lambda store, claim: store.note_version(claim, 1),
     "end": lambda store, claim: store.end(claim, Outcome.DEPLOYED, "It is better."),
+    "end with a step": lambda store, claim: store.end(claim, Outcome.DEPLOYED, "It is better.", last=("old", {})),
 }
 
 

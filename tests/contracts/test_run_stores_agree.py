@@ -105,9 +105,10 @@ class TwoStores(RuleBasedStateMachine):
         self.both(lambda store: store.wait(self.claim_of(index), "approval", outcome))
 
     @precondition(lambda self: self.claims)
-    @rule(index=pick, outcome=some.sampled_from(Outcome))
-    def end(self, index: int, outcome: Outcome) -> None:
-        self.both(lambda store: store.end(self.claim_of(index), outcome, "the reason"))
+    @rule(index=pick, outcome=some.sampled_from(Outcome), step=some.none() | steps)
+    def end(self, index: int, outcome: Outcome, step: str | None) -> None:
+        last = None if step is None else (step, {"last": True})
+        self.both(lambda store: store.end(self.claim_of(index), outcome, "the reason", last=last))
 
     @rule(seconds=some.sampled_from([-3600, -1, 1, 29, 31, 3600]))
     def time_passes(self, seconds: int) -> None:
@@ -140,11 +141,9 @@ class TwoStores(RuleBasedStateMachine):
 
 def everything(store: RunStore) -> object:
     runs = store.runs("churn")
-    environments = ("production", "staging")
-    waiting = [
-        (store.events("churn", environment), store.unfinished("churn", environment)) for environment in environments
-    ]
-    return runs, waiting, [store.steps(run.id) for run in runs]
+    asked = (store.events, store.unfinished, store.waiting)
+    answers = [ask("churn", environment) for ask in asked for environment in ("production", "staging")]
+    return runs, answers, [store.steps(run.id) for run in runs]
 
 
 def answer(ask: Callable[[RunStore], object], store: RunStore) -> object:

@@ -192,7 +192,11 @@ class RunStore(Protocol):
         ...
 
     def unfinished(self, model: str, environment: str) -> Run | None:
-        """Return the run that has not ended, if there is one; the oldest if there are several."""
+        """Return the oldest run that has not ended and that waits for no person, if there is one."""
+        ...
+
+    def waiting(self, model: str, environment: str) -> Sequence[Run]:
+        """Return the runs that wait for a person, oldest first."""
         ...
 
     def claim(

@@ -10,7 +10,7 @@ from everfit.application.step import Workspace
 from everfit.domain.endpoint import SampleRequest
 from everfit.domain.errors import NotFoundError, RefusedError
 from everfit.domain.project import Environment
-from everfit.domain.run import Outcome, Run, RunId
+from everfit.domain.run import Run, RunId
 from everfit.domain.version import Approval, Placement, Standing, last_good, release
 
 
@@ -48,11 +48,8 @@ def decide(decision: Decision, environment: Environment, workspace: Workspace, p
 
 def waiting_run(version: int, environment: Environment, workspace: Workspace, ports: Ports) -> Run | None:
     """Return the run that waits for a person to decide about *version*."""
-    runs = ports.store.runs(workspace.model, environment.name)
-    return next(
-        (run for run in runs if run.version == version and run.outcome is Outcome.NEEDS_APPROVAL and run.ended is None),
-        None,
-    )
+    runs = ports.store.waiting(workspace.model, environment.name)
+    return next((run for run in runs if run.version == version), None)
 
 
 def newer_champion(version: int, environment: Environment, workspace: Workspace, ports: Ports) -> int | None:

@@ -58,8 +58,18 @@ def retrain(request: Request, workspace: Workspace, ports: Ports) -> Run:
 
 
 def unfinished(workspace: Workspace, environment: Environment, ports: Ports) -> Run | None:
-    """Return a run that was interrupted; one that waits for a person was not."""
-    return ports.store.unfinished(workspace.model, environment.name)
+    """Return a run that was interrupted; one that waits for a person was not, unless the person has decided by now."""
+    waiting = ports.store.waiting(workspace.model, environment.name)
+    return ports.store.unfinished(workspace.model, environment.name) or next(
+        (run for run in waiting if is_decided(run, ports)), None
+    )
+
+
+def is_decided(run: Run, ports: Ports) -> bool:
+    """Tell whether the decision that the run waits for was kept, and whoever kept it was stopped right then."""
+    if run.version is None:
+        return False
+    return ports.registry.placement(run.model, run.environment, run.version).standing is not Standing.PENDING
 
 
 def begin(request: Request, workspace: Workspace, environment: Environment, ports: Ports) -> Run:

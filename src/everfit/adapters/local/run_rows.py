@@ -55,13 +55,23 @@ def newest_runs(rows: Statements, model: str, environment: str | None, limit: in
 
 
 def unfinished_run(rows: Statements, model: str, environment: str) -> Run | None:
-    """Return the oldest run that has not ended."""
+    """Return the oldest run that has not ended and waits for no person."""
     row = rows.one(
         "select * from run where model = :model and environment = :environment and state <> 'ended'"
-        " order by place limit 1",
+        " and outcome is null order by place limit 1",
         {"model": model, "environment": environment},
     )
     return None if row is None else _run(row)
+
+
+def waiting_runs(rows: Statements, model: str, environment: str) -> Sequence[Run]:
+    """Return the runs that wait for a person, oldest first."""
+    found = rows.all(
+        "select * from run where model = :model and environment = :environment and state <> 'ended'"
+        " and outcome is not null order by place",
+        {"model": model, "environment": environment},
+    )
+    return [_run(row) for row in found]
 
 
 def step_of(rows: Statements, run: RunId, name: str) -> StepRecord | None:

@@ -71,6 +71,10 @@ class SqliteRunStore:
         with self._database.reading() as rows:
             return run_rows.unfinished_run(rows, model, environment)
 
+    def waiting(self, model: str, environment: str) -> Sequence[Run]:
+        with self._database.reading() as rows:
+            return run_rows.waiting_runs(rows, model, environment)
+
     def claim(
         self,
         model: str,

@@ -79,9 +79,11 @@ class MemoryRunStore:
 
     def unfinished(self, model: str, environment: str) -> Run | None:
         with self._turn:
-            place = (model, environment)
-            runs = [run for run in self._runs.values() if (run.model, run.environment) == place]
-            return next((run for run in runs if run.state is not RunState.ENDED), None)
+            return next((run for run in self._open(model, environment) if run.outcome is None), None)
+
+    def waiting(self, model: str, environment: str) -> Sequence[Run]:
+        with self._turn:
+            return [run for run in self._open(model, environment) if run.outcome is not None]
 
     def claim(
         self,
@@ -180,6 +182,10 @@ class MemoryRunStore:
         """Raise ``FencedError`` unless the claim still holds; the registry asks before it writes."""
         with self._turn:
             self._held(claim)
+
+    def _open(self, model: str, environment: str) -> Sequence[Run]:
+        runs = [run for run in self._runs.values() if (run.model, run.environment) == (model, environment)]
+        return [run for run in runs if run.state is not RunState.ENDED]
 
     def _may_take(self, lease: Lease) -> bool:
         return leases.is_free(lease, self._clock.now()) or (lease.owner is not None and self._is_dead(lease.owner))
