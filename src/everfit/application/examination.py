@@ -7,9 +7,9 @@ from everfit.application.ports import Ports
 from everfit.application.preflight import Examined
 from everfit.application.releases import way_back
 from everfit.application.step import Workspace
-from everfit.domain.errors import EverfitError, RefusedError
+from everfit.domain.errors import EverfitError
 from everfit.domain.project import Environment
-from everfit.domain.version import release
+from everfit.domain.version import last_good, release
 
 
 def examine(workspace: Workspace, ports: Ports) -> Iterator[Examined]:
@@ -53,12 +53,12 @@ def _serving(champion: int, environment: Environment, workspace: Workspace, port
 
 
 def _return(environment: Environment, workspace: Workspace, ports: Ports) -> Examined:
+    history = ports.registry.history(workspace.model, environment.name)
+    if last_good(history, ports.registry.champion(workspace.model, environment.name)) is None:
+        return Examined(name=environment.name, is_well=None, words="no other version has served well: no way back yet")
     try:
         way = way_back(environment, workspace, ports)
-    except RefusedError as error:
-        return Examined(name=environment.name, is_well=None, words=f"no way back yet: {error}")
     except EverfitError as error:
         return Examined(name=environment.name, is_well=False, words=f"the way back is broken: {error}")
-    return Examined(
-        name=environment.name, is_well=True, words=f"the way back leads to version {way.after}, which is whole"
-    )
+    words = f"the way back leads to version {way.after}, which is whole"
+    return Examined(name=environment.name, is_well=True, words=words)
