@@ -17,7 +17,7 @@ from contextlib import suppress
 
 from everfit.jobs.supervision import children, installation, workplace
 from everfit.jobs.supervision.ending import FAILURE_FILE_LIMIT, Facts, failure_of, message_of
-from everfit.jobs.supervision.files import free_bytes, holds_files, read_json, write_json
+from everfit.jobs.supervision.files import BEGUN, free_bytes, holds_files, read_json, write_json
 from everfit.jobs.supervision.output import Output
 from everfit.jobs.supervision.workplace import Task
 
@@ -126,6 +126,8 @@ class Supervision:
 
     def _run_program(self) -> int | None:
         environment = workplace.variables(self._task, self._surroundings, self._secrets)
+        # From here on the job cannot be started a second time: its script may have done anything.
+        write_json(f"{self._task.folder}/{BEGUN}", {"seconds": time.monotonic() - self._started}, durable=True)
         return self._run(workplace.command_line(self._task), workplace.working_folder(self._task), environment)
 
     def _run(self, command: Sequence[str], folder: str, environment: Mapping[str, str]) -> int | None:

@@ -25,7 +25,7 @@ from everfit.domain.errors import BackendError, BusyError, NotFoundError, Reques
 from everfit.domain.job import JobFailure, JobKind, JobSpec, JobState, JobStatus
 from everfit.jobs.supervision import children
 from everfit.jobs.supervision.contract import SURROUNDINGS
-from everfit.jobs.supervision.files import read_json, write_json
+from everfit.jobs.supervision.files import BEGUN, read_json, write_json
 from everfit.jobs.supervision.json_values import mapping_of, number_of, text_of
 from everfit.jobs.supervision.output import join_segments, last_lines
 from everfit.serving import launch
@@ -75,11 +75,11 @@ class LocalJobs:
         try:
             while not _is_locked_by_me(lock):
                 # Whoever holds it starts the job, or only looks; or dies before it has started anything.
-                if _was_started(folder):
+                if _is_watched(folder):
                     yield None
                     return
                 time.sleep(0.002)
-            yield None if _was_started(folder) else lock
+            yield None if _has_begun(folder) else lock
         finally:
             os.close(lock)
 
@@ -151,9 +151,9 @@ class LocalJobs:
         # It may have ended between the two looks.
         if result := read_json(str(folder / "result.json")):
             return _status(folder, result)
-        if not _was_started(folder):
-            return JobStatus(state=JobState.UNKNOWN)
-        return _status(folder, _lose(folder))
+        children.end_marked(str(folder))
+        # One whose script was never started can be started again without harm, so it is not lost.
+        return _status(folder, _lose(folder)) if _has_begun(folder) else JobStatus(state=JobState.UNKNOWN)
 
     def wait(self, name: str, patience: timedelta) -> JobStatus:
         """Return as soon as the job has ended, or how it stands when *patience* is over."""
@@ -274,13 +274,16 @@ def _is_locked_by_me(lock: int) -> bool:
     return True
 
 
-def _was_started(folder: Path) -> bool:
+def _is_watched(folder: Path) -> bool:
     return (folder / "supervisor.json").exists() or (folder / "result.json").exists()
 
 
+def _has_begun(folder: Path) -> bool:
+    return (folder / BEGUN).exists() or (folder / "result.json").exists()
+
+
 def _lose(folder: Path) -> dict[str, object]:
-    """End what is left of a job that nobody watches over any more, and write that it is lost."""
-    children.end_marked(str(folder))
+    """Write that a job is lost: nobody watches over it any more."""
     log = folder / "log"
     with suppress(OSError):
         join_segments(str(log))

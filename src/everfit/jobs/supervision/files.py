@@ -5,6 +5,8 @@ import os
 import stat
 from collections.abc import Mapping
 
+BEGUN = "begun.json"
+
 
 def write_json(path: str, value: object, *, durable: bool = False) -> None:
     """Replace the file at *path* in one step; *durable*: it survives a power cut."""
@@ -57,6 +59,14 @@ def copy_tree(source: str, target: str) -> None:
             # A pipe or a socket among the data would block the copy for ever.
             if os.path.isfile(original := os.path.join(place, name)):
                 copy(original, os.path.join(here, name))
+
+
+def remove_tree(folder: str) -> None:
+    """Delete the folder, if there is one."""
+    if os.path.isdir(folder):
+        import shutil  # noqa: PLC0415 - slow to import, and seldom needed
+
+        shutil.rmtree(folder)
 
 
 def holds_files(folder: str) -> bool:

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
+from everfit.jobs.supervision.files import remove_tree
+
 COMPLETE = "complete"
 
 
@@ -26,9 +28,7 @@ def build(folder: str, requirements: str, run: Callable[[list[str]], int | None]
     What an earlier builder left half-built is thrown away. An environment cannot be moved once it is made, so a
     marker that is written last tells whether it is whole.
     """
-    import shutil  # noqa: PLC0415 - slow to import, and seldom needed
-
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_tree(folder)
     os.makedirs(folder)
     wanted = f"{folder}/requirements.txt"
     with open(wanted, "w", encoding="utf-8") as file:

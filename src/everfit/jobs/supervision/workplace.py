@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from everfit.jobs.supervision import contract
 from everfit.jobs.supervision.children import MARK
-from everfit.jobs.supervision.files import copy_tree, write_files
+from everfit.jobs.supervision.files import copy_tree, remove_tree, write_files
 from everfit.jobs.supervision.json_values import mapping_of, text_of, texts_of
 
 
@@ -47,7 +47,8 @@ class Task:
 
 
 def furnish(task: Task) -> None:
-    """Make the folders and files that the job finds."""
+    """Make the folders and files that the job finds; what an attempt that never began has left is thrown away."""
+    remove_tree(task.ml)
     for name in ("tmp", "home", "ml/input/config", "ml/model", "ml/output/data", "ml/output/intermediate"):
         os.makedirs(f"{task.folder}/{name}", exist_ok=True)
     files: dict[str, object] = {"parameters.json": task.parameters}
