@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from fractions import Fraction
-from typing import Final
+from typing import Final, cast
 
 from everfit.domain.check import ColumnType, DataFinding, DataRule, Measure, age_in_words, holds, nearest
 from everfit.domain.gate import Result
@@ -133,8 +133,7 @@ def _classes(rule: DataRule, figures: Figures) -> Judgement:
 
 
 def _columns(rule: DataRule, figures: Figures) -> Judgement:
-    found = figures.get("columns")
-    columns = tuple(str(name) for name in found) if isinstance(found, list | tuple) else ()
+    columns = tuple(str(name) for name in cast("Sequence[object]", figures.get("columns", ())))
     if columns == rule.allowed:
         return Result.PASS, f"The columns are {', '.join(columns)}."
     missing = [name for name in rule.allowed if name not in columns]

@@ -65,10 +65,10 @@ class Measured:
     """What was measured; the figures of a rule are those that its judge needs."""
 
     rows: int = 0
-    columns: list[Column] = field(default_factory=list)
-    missing: dict[str, int] = field(default_factory=dict)
-    counts: dict[str, Any] = field(default_factory=dict)
-    figures: dict[str, dict[str, object]] = field(default_factory=dict)
+    columns: list[Column] = field(default_factory=list[Column])
+    missing: dict[str, int] = field(default_factory=dict[str, int])
+    counts: dict[str, Any] = field(default_factory=dict[str, Any])
+    figures: dict[str, dict[str, object]] = field(default_factory=dict[str, dict[str, object]])
     labels: dict[str, int] | None = None
 
 
@@ -275,8 +275,9 @@ def _with_example(database: Database, table: Table, rule: DataRule, measured: Me
         case Measure.TYPE:
             return _type_figures(database, table, rule, measured)
         case Measure.DUPLICATES:
-            figures = {"duplicates": measured.rows - int(str(figures["distinct"])), "rows": measured.rows}
-            if figures["duplicates"] and len(rule.columns) == 1:
+            repeated = measured.rows - int(str(figures.pop("distinct")))
+            figures |= {"duplicates": repeated, "rows": measured.rows}
+            if repeated and len(rule.columns) == 1:
                 figures["example"] = _repeated(database, table, rule.columns[0])
         case Measure.RANGE if figures["not_numbers"]:
             figures["example"] = example(database, table, rule.columns[0], NO_NUMBER)

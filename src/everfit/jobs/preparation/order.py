@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from everfit.domain.check import DataRule, parse_check
 from everfit.domain.errors import RunFailedError
@@ -85,17 +85,15 @@ def read_order(path: Path) -> Order:
         return _order(given)
     except OSError as error:
         raise RunFailedError(f"{error.filename or path} cannot be read: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunFailedError(f"The parameters or the manifest of the job cannot be used: {error!r}.") from error
 
 
-def _order(given: Mapping[str, object]) -> Order:
+def _order(given: Mapping[str, Any]) -> Order:
     format_ = str(given["format"])
     files, left_out = read_manifest(Path(str(given["manifest"])), Path(str(given["objects"])), format_)
-    reference = given.get("reference") or {}
-    checks, sample = given.get("checks") or [], given.get("sample")
-    if not isinstance(reference, dict) or not isinstance(checks, list):
-        raise TypeError("reference and checks")
+    reference: Mapping[str, Any] = given.get("reference") or {}
+    sample = given.get("sample")
     return Order(
         files=files,
         left_out=left_out,
@@ -103,21 +101,21 @@ def _order(given: Mapping[str, object]) -> Order:
         target=_text(given, "target"),
         time=_text(given, "time"),
         id=_text(given, "id"),
-        holdout=float(str(given.get("holdout", 0.2))),
-        validation=float(str(given.get("validation", 0.1))),
+        holdout=float(given.get("holdout", 0.2)),
+        validation=float(given.get("validation", 0.1)),
         encoding=_text(given, "encoding") or "utf-8",
         delimiter=_text(given, "delimiter"),
-        rules=tuple(parse_check(str(text)) for text in checks),
-        columns=tuple(Column.read(column) for column in reference.get("columns") or []),
-        labels=tuple(str(label) for label in reference.get("labels") or []),
+        rules=tuple(parse_check(str(text)) for text in given.get("checks") or ()),
+        columns=tuple(Column.read(column) for column in reference.get("columns") or ()),
+        labels=tuple(str(label) for label in reference.get("labels") or ()),
         cutoff=_text(given, "cutoff"),
         task=_text(given, "task") or "custom",
-        sample=None if sample is None else float(str(sample)),
+        sample=None if sample is None else float(sample),
         now=_moment(_text(given, "now")),
     )
 
 
-def _text(given: Mapping[str, object], name: str) -> str | None:
+def _text(given: Mapping[str, Any], name: str) -> str | None:
     value = given.get(name)
     return None if value is None or value == "" else str(value)
 

@@ -36,7 +36,8 @@ def profile(database: Database, table: Table, columns: Sequence[Column], source:
 def _count(
     database: Database, table: Table, columns: Sequence[Column], source: str
 ) -> tuple[int, list[dict[str, object]]]:
-    reading, wanted = Pass(), []
+    reading = Pass()
+    wanted: list[dict[str, str]] = []
     rows = reading.want("count(*)")
     for n, column in enumerate(columns):
         answers = {"count": f"count(t{n})", "distinct": f"approx_count_distinct(t{n})"}

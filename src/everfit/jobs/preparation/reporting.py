@@ -16,12 +16,12 @@ class Report:
     """The content of ``report.json``, and the profile beside it."""
 
     total: int = 0
-    rows: Mapping[Side, int] = field(default_factory=dict)
-    columns: list[Column] = field(default_factory=list)
+    rows: Mapping[Side, int] = field(default_factory=dict[Side, int])
+    columns: list[Column] = field(default_factory=list[Column])
     labels: tuple[str, ...] | None = None
     cutoff: str | None = None
-    findings: list[DataFinding] = field(default_factory=list)
-    profile: Mapping[str, object] = field(default_factory=dict)
+    findings: list[DataFinding] = field(default_factory=list[DataFinding])
+    profile: Mapping[str, object] = field(default_factory=dict[str, object])
 
     @property
     def is_failing(self) -> bool:

@@ -28,7 +28,7 @@ class Split:
 
     conditions: Mapping[Side, str]
     cutoff: str | None = None
-    rows: Mapping[Side, int] = field(default_factory=dict)
+    rows: Mapping[Side, int] = field(default_factory=dict[Side, int])
 
 
 def identity_of(table: Table, order: Order) -> str:
@@ -163,7 +163,7 @@ def _encode(path: Path, encoding: str) -> None:
     with ExitStack() as stack:
         text = stack.enter_context(plain.open(encoding="utf-8", newline=""))
         raw = stack.enter_context(path.open("wb"))
-        copy = stack.enter_context(io.TextIOWrapper(raw, encoding=encoding, newline=""))  # type: ignore[type-var]
+        copy = stack.enter_context(io.TextIOWrapper(raw, encoding=encoding, newline=""))
         while chunk := text.read(CHUNK):
             copy.write(chunk)
     plain.unlink()

@@ -3,7 +3,7 @@
 The columns are called ``c0``, ``c1`` … inside, so that no name of the user's can clash with another or with SQL.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +67,7 @@ class UnreadableError(RunFailedError):
 
 
 @contextmanager
-def open_database(scratch: Path) -> Iterator[Database]:
+def open_database(scratch: Path) -> Generator[Database]:
     """Open a database that spills into *scratch*."""
     database = Database(scratch)
     try:
