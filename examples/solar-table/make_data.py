@@ -11,28 +11,21 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 
+from features import LATITUDES, height_of_sun
+
 COLUMNS = ("row_id", "timestamp", "region", "cloud_cover", "temperature", "generation_kwh")
-REGIONS = {"north": (54.0, 380.0), "south": (44.0, 460.0)}
-
-
-def height_of_sun(when: datetime, latitude: float) -> float:
-    """Return the sine of the sun's height over the horizon; below zero at night."""
-    day = when.timetuple().tm_yday
-    declination = math.radians(-23.44) * math.cos(2 * math.pi * (day + 10) / 365)
-    angle = math.radians(15 * (when.hour + 0.5 - 12))
-    place = math.radians(latitude)
-    return math.sin(place) * math.sin(declination) + math.cos(place) * math.cos(declination) * math.cos(angle)
+LARGEST = {"north": 380.0, "south": 460.0}
 
 
 def rows_of(month: datetime) -> list[tuple[object, ...]]:
     """Return every hour of the month in every region."""
     rows: list[tuple[object, ...]] = []
-    for region, (latitude, largest) in REGIONS.items():
+    for region, largest in LARGEST.items():
         chance = Random(f"{region} {month:%Y-%m}")  # noqa: S311 - made-up data
         clouds, when = chance.random(), month
         while when.month == month.month:
             clouds = min(1.0, max(0.0, clouds + chance.gauss(0, 0.12)))
-            height = height_of_sun(when, latitude)
+            height = height_of_sun(when, LATITUDES[region])
             warmth = 12 + 10 * height + 8 * math.sin(2 * math.pi * (when.timetuple().tm_yday - 110) / 365)
             temperature = round(warmth - 4 * clouds + chance.gauss(0, 1.5), 1)
             # Panels lose 0.4 % for each degree above 25.

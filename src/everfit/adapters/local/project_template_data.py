@@ -54,7 +54,7 @@ def purchases() -> Rows:
     follows = {"bread": "butter", "butter": "jam", "jam": "bread", "tea": "milk", "coffee": "sugar", "pasta": "sauce"}
     others = sorted(set(follows.values()))
     yield "purchase", "bought", "next"
-    for purchase in range(1, 601):
+    for purchase in range(1, 2001):
         bought = chance.choice(sorted(follows))
         yield purchase, bought, follows[bought] if chance.random() < 0.7 else chance.choice(others)
 
