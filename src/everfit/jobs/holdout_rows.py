@@ -226,7 +226,7 @@ def _cells(source: Source, path: Path) -> Iterator[dict[str, str]]:
 
 def _delimiter(header: str, target: str | None) -> str:
     """Return the delimiter that leaves the target whole, and of those the one with most columns."""
-    columns = {delimiter: next(csv.reader([header], delimiter=delimiter), []) for delimiter in ",;\t|"}
+    columns = {delimiter: next(csv.reader([header], delimiter=delimiter), list[str]()) for delimiter in ",;\t|"}
     return max(columns, key=lambda delimiter: (target in columns[delimiter], len(columns[delimiter])))
 
 

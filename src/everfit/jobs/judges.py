@@ -13,7 +13,6 @@ from everfit.domain.errors import RequestError
 from everfit.jobs import classification_metrics, regression_metrics
 from everfit.jobs.answers import Classified, Codes, LabelOrder, canonical, labels, numbers
 from everfit.jobs.figures import Figure, Floats, Paired
-from everfit.jobs.moments import microseconds
 from everfit.jobs.request_log import Reply, Request
 from everfit.jobs.resampling import draw, time_order
 
@@ -117,7 +116,7 @@ def order_of(times: Sequence[object], rows: int) -> NDArray[np.int64]:
     try:
         values = [float(time) for time in times if isinstance(time, str | int | float)]
     except ValueError:
-        values = _seconds(times) or microseconds(times)
+        values = _seconds(times) or _microseconds(times)
     if len(values) != rows:
         return np.arange(rows)
     return time_order(np.array(values))
@@ -130,6 +129,12 @@ def _seconds(times: Sequence[object]) -> list[float]:
         return [(moment - moments[0]).total_seconds() for moment in moments]
     except (ValueError, TypeError):
         return []
+
+
+def _microseconds(times: Sequence[object]) -> list[float]:
+    from everfit.jobs.moments import microseconds  # noqa: PLC0415 - only unusual times pay for loading DuckDB
+
+    return microseconds(times)
 
 
 def label_judge(actual: Sequence[object], known: Sequence[str] | None) -> LabelJudge:
