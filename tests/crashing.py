@@ -42,7 +42,8 @@ def main() -> None:
     settings = read_settings()
     workspace = open_workspace(folder, settings)
     ports = open_ports(workspace, settings, Silence())
-    ports = replace(ports, **{port: Crashing(getattr(ports, port), call, when, nth)})
+    crashing: dict[str, Any] = {port: Crashing(getattr(ports, port), call, when, nth)}
+    ports = replace(ports, **crashing)
     retrain(Request(actor="tester"), workspace, ports)
 
 

@@ -259,3 +259,24 @@ def test_doctor_finds_an_installation_well(project: LineProject) -> None:
     deployed(project)
     examined = project.everfit("doctor", "--json")
     assert (examined.code, examined.json["ok"]) == (0, True)
+
+
+def test_a_secret_appears_nowhere(project: LineProject) -> None:
+    """Secrets appear in no log, event, page or artifact."""
+    secret = "hunter2-and-more"
+    project.add_rows("a.csv")
+    project.edit("everfit.yaml", "  script: train.py", "  script: train.py\n  environment: {URL: 'db://me:${PASSWORD}@host'}")
+    project.edit("train.py", "rows = []", "rows = []\nprint(os.environ['URL'], flush=True)\n")
+    run = project.everfit("run", PASSWORD=secret)
+    assert run.code == 0, run.err
+    assert "***" in run.err
+    project.edit("train.py", "rows = []", "rows = []\nraise SystemExit(os.environ['URL'])\n")
+    failed = project.everfit("run", "--json", PASSWORD=secret)
+    assert failed.code == 1
+    shown = run.out + run.err + failed.out + failed.err
+    kept = [file for file in (project.folder / ".everfit").rglob("*") if file.is_file()]
+    assert secret not in shown
+    assert [file for file in kept if secret.encode() in file.read_bytes()] == []
+    missing = project.everfit("run")
+    assert missing.code == 2
+    assert "PASSWORD" in missing.err

@@ -14,6 +14,7 @@ from everfit.application.step import Answer, AwaitApproval, AwaitJob, Context, D
 from everfit.domain.errors import BackendError, EverfitError, FencedError, StateError
 from everfit.domain.job import JobState
 from everfit.domain.run import Outcome, Run, RunId, RunState, StepOutcome
+from everfit.domain.secret import hidden
 
 LEASE: Final = timedelta(seconds=30)
 PATIENCE: Final = timedelta(seconds=1)
@@ -83,11 +84,12 @@ def _perform(step: Step, context: Context) -> Answer | None:
             raise
         except EverfitError as error:
             again = isinstance(error, BackendError) and error.retryable and attempt < step.attempts
-            ports.store.fail_step(claim, step.name, str(error))
+            words = hidden(str(error), context.project.secrets)
+            ports.store.fail_step(claim, step.name, words)
             ports.progress.step_ended(step.name, "again" if again else "failed", _since(begun, ports))
             if again:
                 continue
-            ports.store.end(claim, Outcome.FAILED, f"{step.name} failed: {error}", error=str(error))
+            ports.store.end(claim, Outcome.FAILED, f"{step.name} failed: {words}", error=words)
             return None
         ports.progress.step_ended(step.name, _word(answer), _since(begun, ports))
         return answer

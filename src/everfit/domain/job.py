@@ -26,7 +26,8 @@ class JobSpec:
         requirements: text of a ``requirements.txt``; None runs in the interpreter of Everfit itself.
         parameters: input of Everfit's own programs, given as ``input/config/parameters.json``.
         channels: name -> folder that the job gets a copy of, as ``input/data/<name>``.
-        environment: variables for the job; those in ``secrets`` are cut out of everything it prints.
+        environment: variables for the job; the values of those named in ``secrets`` are never written to disk.
+        hidden: values that are cut out of everything the job prints, besides those of ``secrets``.
         metric_definitions: name -> regular expression; the last match in the output is the claim.
         checkpoints: a folder kept between attempts of one run.
     """
@@ -42,6 +43,7 @@ class JobSpec:
     channels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     secrets: frozenset[str] = frozenset()
+    hidden: frozenset[str] = frozenset()
     metric_definitions: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     checkpoints: bool = False
     timeout: timedelta = timedelta(hours=24)

@@ -34,7 +34,9 @@ class WishedToEndError(Exception):
 class Supervision:
     """One job, from its folder to its result."""
 
-    def __init__(self, task: Task, secrets: Mapping[str, str], surroundings: Mapping[str, str]) -> None:
+    def __init__(
+        self, task: Task, secrets: Mapping[str, str], hidden: Sequence[str], surroundings: Mapping[str, str]
+    ) -> None:
         self._task = task
         self._secrets = secrets
         self._surroundings = surroundings
@@ -49,7 +51,7 @@ class Supervision:
         self._oom_kills = children.oom_kills()
         self._python = task.python
         self._sites = task.sites
-        self._output = Output(f"{task.folder}/log", task.log_limit, secrets.values(), task.definitions)
+        self._output = Output(f"{task.folder}/log", task.log_limit, {*secrets.values(), *hidden}, task.definitions)
         self._wake_read, self._wake_write = os.pipe()
         self._pipe_read, self._pipe_write = -1, -1
 
@@ -254,7 +256,9 @@ def main() -> None:
     """
     folder, lock = sys.argv[1], int(sys.argv[2])
     os.set_inheritable(lock, False)
-    secrets: dict[str, str] = json.loads(sys.stdin.buffer.read() or b"{}")
+    given = json.loads(sys.stdin.buffer.read() or b"{}")
+    secrets: dict[str, str] = given.get("environment", {})
+    hidden: list[str] = given.get("hidden", [])
     ready, tell = os.pipe()
     if os.fork():
         os.close(tell)
@@ -266,7 +270,7 @@ def main() -> None:
     # Full disks happen in the middle of jobs; the result must find room all the same.
     with open(f"{folder}/{RESERVE_FILE}", "wb") as reserve:
         reserve.write(bytes(RESERVE))
-    supervision = Supervision(task, secrets, dict(os.environ))
+    supervision = Supervision(task, secrets, hidden, dict(os.environ))
     supervision.listen()
     write_json(f"{folder}/supervisor.json", {"pid": os.getpid(), "started": children.start_time(os.getpid())})
     os.write(tell, b"1")

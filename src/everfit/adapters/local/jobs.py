@@ -94,7 +94,7 @@ class LocalJobs:
         path = str(Path(everfit.__file__).parents[1])
         launched = subprocess.run(
             [sys.executable, "-I", "-S", "-c", _SUPERVISE.format(path=path), str(folder), str(lock)],
-            input=json.dumps(secrets).encode(),
+            input=json.dumps({"environment": secrets, "hidden": sorted(spec.hidden)}).encode(),
             capture_output=True,
             env=surroundings,
             start_new_session=True,

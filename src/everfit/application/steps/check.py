@@ -74,5 +74,5 @@ def _look_for(modules: list[str], context: Context) -> JobSpec:
         program="everfit.jobs.find_modules",
         requirements=requirements_text(context),
         parameters={"modules": modules},
-        secrets=context.project.secrets,
+        hidden=context.project.secrets,
     )

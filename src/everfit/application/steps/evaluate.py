@@ -7,6 +7,7 @@ from everfit.application.step import Answer, Context, Done
 from everfit.application.steps.job import settled
 from everfit.application.steps.prepare import SEED
 from everfit.application.steps.snapshot import champion_of
+from everfit.application.steps.train import secret_names
 from everfit.domain.errors import RefusedError
 from everfit.domain.gate import comparisons_needed, slices_needed
 from everfit.domain.job import JobKind, JobSpec
@@ -65,7 +66,8 @@ def _spec(context: Context, champion: Version | None) -> JobSpec:
         program="everfit.jobs.evaluate",
         parameters=parameters,
         environment=project.train.environment,
-        secrets=project.secrets,
+        secrets=secret_names(project),
+        hidden=project.secrets,
         timeout=timedelta(hours=24),
     )
 

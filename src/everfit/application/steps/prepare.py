@@ -48,7 +48,7 @@ def _spec(context: Context) -> JobSpec:
         run=context.run.id,
         program="everfit.jobs.prepare",
         parameters=parameters,
-        secrets=context.project.secrets,
+        hidden=context.project.secrets,
         timeout=timedelta(hours=24),
     )
 

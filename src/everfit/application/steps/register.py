@@ -4,6 +4,7 @@ from everfit.application.step import Answer, Context, Done, End
 from everfit.application.steps.prepare import SEED
 from everfit.domain.gate import VerdictOutcome, verdict_from_json
 from everfit.domain.run import Outcome
+from everfit.domain.secret import without_secrets
 from everfit.domain.version import FIRST_STANDING, Placement, Version
 
 
@@ -50,7 +51,7 @@ def _version(context: Context) -> Version:
             "commit": frozen.text_or_none("commit"),
             "dirty": frozen.flag("dirty"),
             "seed": SEED,
-            "hyperparameters": dict(context.project.train.hyperparameters),
+            "hyperparameters": without_secrets(context.project.train.hyperparameters, context.project.secrets),
             "python": trained.text("python"),
             "packages": trained.mapping("packages"),
             "script": trained.text_or_none("script"),

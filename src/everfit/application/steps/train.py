@@ -4,6 +4,7 @@ from everfit.application.step import Answer, Context, Done
 from everfit.application.steps.job import settled
 from everfit.application.steps.prepare import SEED
 from everfit.domain.job import JobKind, JobSpec, JobStatus
+from everfit.domain.project import Project
 
 
 def train(context: Context) -> Answer:
@@ -35,12 +36,19 @@ def training_spec(context: Context) -> JobSpec:
         hyperparameters=training.hyperparameters,
         channels=channels,
         environment={"EVERFIT_SEED": str(SEED), **training.environment},
-        secrets=project.secrets,
+        secrets=secret_names(project),
+        hidden=project.secrets,
         metric_definitions=training.metric_definitions,
         checkpoints=True,
         timeout=training.timeout,
         grace=training.grace,
     )
+
+
+def secret_names(project: Project) -> frozenset[str]:
+    """Return the variables of the training that hold a secret."""
+    variables = project.train.environment.items()
+    return frozenset(name for name, value in variables if any(secret in value for secret in project.secrets))
 
 
 def requirements_text(context: Context) -> str | None:
