@@ -280,3 +280,15 @@ def test_a_secret_appears_nowhere(project: LineProject) -> None:
     missing = project.everfit("run")
     assert missing.code == 2
     assert "PASSWORD" in missing.err
+
+
+def test_older_runs_keep_their_logs_and_give_back_their_space(project: LineProject) -> None:
+    deployed(project)
+    for number in (1, 2):
+        project.add_rows(f"more-{number}.csv", first=100 * number, count=100)
+        assert project.everfit("run").code in (0, 3)
+    oldest = project.everfit("runs", "--json").json[-1]["run"]
+    assert "slope=" in project.everfit("logs", oldest).out
+    runs = project.folder / ".everfit" / "runs"
+    assert not list((runs / oldest).glob("*/ml"))
+    assert len(list(runs.glob("*/*-train/ml"))) == 2

@@ -107,6 +107,10 @@ class Jobs(Protocol):
         """Return the JSON file that the job wrote below its ``output/``, or raise ``NotFoundError``."""
         ...
 
+    def trim(self, run: str) -> None:
+        """Delete what the jobs of a run worked on; what they printed and how they ended stays."""
+        ...
+
     def forget(self, run: str) -> None:
         """Delete everything that the jobs of a run left; none of them may be running."""
         ...
@@ -130,7 +134,8 @@ class Artifacts(Protocol):
     def pack(self, model: str, code: str | None, requirements: str | None) -> Artifact:
         """Pack the folder *model*, with *code* as its ``code/``, like SageMaker's ``model.tar.gz``; keep it once.
 
-        The text *requirements* becomes ``code/requirements.txt``. The same content gives the same digest, whenever and wherever it is packed.
+        The text *requirements* becomes ``code/requirements.txt``. The same content gives the same digest, whenever
+        and wherever it is packed.
         """
         ...
 

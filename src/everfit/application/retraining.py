@@ -85,6 +85,7 @@ def begin(request: Request, workspace: Workspace, environment: Environment, port
             ]
         )
     promote = promoted_version(request, workspace, environment, ports)
+    _trim_older_runs(workspace, environment, ports)
     now = ports.clock.now()
     run = ports.ids.run_id(now)
     event = TriggerEvent(
@@ -106,6 +107,13 @@ def begin(request: Request, workspace: Workspace, environment: Environment, port
             promote=promote,
         )
     )
+
+
+def _trim_older_runs(workspace: Workspace, environment: Environment, ports: Ports) -> None:
+    """Keep what the newest ended run worked on, for a look at it, and let go of that of the older ones."""
+    ended = [run for run in ports.store.runs(workspace.model, environment.name, limit=10) if run.ended is not None]
+    for run in ended[1:]:
+        ports.jobs.trim(run.id)
 
 
 def promoted_version(request: Request, workspace: Workspace, environment: Environment, ports: Ports) -> int | None:

@@ -205,6 +205,13 @@ class LocalJobs:
             raise RunFailedError(f"The report {file} of job {name} is not a JSON object.")
         return mapping_of(content)  # pyright: ignore[reportUnknownArgumentType]
 
+    def trim(self, run: str) -> None:
+        """Delete what the jobs of a run worked on; what they printed and how they ended stays."""
+        for folder in (self._runs / run).glob("*/ml"):
+            for part in (folder, folder.with_name("tmp"), folder.with_name("home")):
+                shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(self._runs / run / "checkpoints", ignore_errors=True)
+
     def forget(self, run: str) -> None:
         """Delete everything that the jobs of a run left."""
         if not _NAME.fullmatch(run):
