@@ -1,6 +1,8 @@
 """Virtual environments of jobs, with real installations of a small package that is made here."""
 
+import json
 import os
+import signal
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -99,15 +101,33 @@ def test_requirements_that_cannot_be_installed_fail_with_the_words_of_pip(bench:
     assert "no-such-package-at-all==9" in (status.message or "")
 
 
+def start_and_wait_for_installation(bench: Bench, name: str) -> str:
+    """Return the folder of a job that is building its environment."""
+    folder = str(bench.home / "runs" / "r1" / name)
+    bench.jobs.start(bench.spec(name, f"--no-index\nno-such-package-{name}==9"))
+    while not list(children.marked(folder)):
+        assert bench.jobs.wait(name, timedelta(milliseconds=5)).state is JobState.RUNNING
+    return folder
+
+
+def watcher(folder: str) -> int:
+    return int(json.loads(Path(folder, "supervisor.json").read_bytes())["pid"])
+
+
 def test_an_installation_can_be_stopped_and_leaves_no_process(bench: Bench) -> None:
-    bench.jobs.start(bench.spec("r1-stopped", "--no-index\nno-such-package-either==9"))
-    while bench.jobs.observe("r1-stopped").state is JobState.UNKNOWN or not list(
-        children.marked(str(bench.home / "runs" / "r1" / "r1-stopped"))
-    ):
-        assert bench.jobs.wait("r1-stopped", timedelta(milliseconds=5)).state is JobState.RUNNING
+    folder = start_and_wait_for_installation(bench, "r1-stopped")
     bench.jobs.stop("r1-stopped")
     assert bench.jobs.wait("r1-stopped", PATIENCE).failure is JobFailure.STOPPED
-    assert list(children.marked(str(bench.home / "runs" / "r1" / "r1-stopped"))) == []
+    assert list(children.marked(folder)) == []
+
+
+def test_a_job_that_died_while_it_was_installing_is_started_again(bench: Bench) -> None:
+    folder = start_and_wait_for_installation(bench, "r1-died")
+    os.kill(watcher(folder), signal.SIGKILL)
+    assert bench.jobs.wait("r1-died", PATIENCE).state is JobState.UNKNOWN
+    assert list(children.marked(folder)) == []
+    bench.jobs.start(bench.spec("r1-died", "packaging"))
+    assert bench.jobs.wait("r1-died", PATIENCE).failure is JobFailure.EXIT
 
 
 @pytest.mark.parametrize(

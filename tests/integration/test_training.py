@@ -245,6 +245,22 @@ def test_a_script_that_spoils_its_inputs_and_code_spoils_only_its_copies(bench: 
     assert "spoilt" in (bench.job() / "ml" / "code" / "train.py").read_text()
 
 
+def test_home_and_temporary_files_lie_in_the_jobs_own_folder(bench: Bench) -> None:
+    bench.train(SAVE + "import tempfile; print(os.path.expanduser('~')); print(tempfile.mkdtemp()); print(os.getcwd())")
+    places = bench.log().split()
+    assert [Path(place).relative_to(bench.job()).parts[0] for place in places] == ["home", "tmp", "ml"]
+
+
+def test_a_script_that_deletes_its_whole_folder_has_no_model(bench: Bench) -> None:
+    status = bench.train(SAVE + "import shutil; shutil.rmtree(os.environ['SAGEMAKER_BASE_DIR'])")
+    assert failure(status) is JobFailure.NO_MODEL
+
+
+def test_a_script_that_floods_within_its_limit_loses_nothing(bench: Bench) -> None:
+    bench.train(SAVE + "[print(number) for number in range(20000)]")
+    assert [line for line in bench.log().split() if line.isdigit()] == [str(number) for number in range(20000)]
+
+
 def test_a_flood_of_output_is_bounded_and_says_how_much_was_cut(bench: Bench) -> None:
     script = SAVE + (
         "print('the very first line')\nline = b'x' * 65535 + b'\\n'\n"
@@ -423,6 +439,25 @@ def test_a_start_that_cannot_be_made_is_an_error_and_can_be_tried_again(bench: B
     blocked.unlink() if obstacle == "of the folder" else (bench.job() / "log").rmdir()
     bench.jobs.start(spec)
     assert bench.jobs.wait(NAME, PATIENCE).state is JobState.SUCCEEDED
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+def test_a_full_disk_at_the_start_is_told_and_the_job_can_be_started_later(bench: Bench) -> None:
+    bench.job().mkdir(parents=True)
+    (bench.job() / "spec.json.partial").symlink_to("/dev/full")
+    with pytest.raises(BackendError, match="No space left on device"):
+        bench.jobs.start(bench.spec(SAVE))
+    (bench.job() / "spec.json.partial").unlink()
+    assert bench.train(SAVE).state is JobState.SUCCEEDED
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+def test_a_log_that_finds_no_room_does_not_end_the_training(bench: Bench) -> None:
+    bench.job().mkdir(parents=True)
+    (bench.job() / "log").symlink_to("/dev/full")
+    status = bench.train(SAVE + "print('loss=1')", metric_definitions={"loss": "loss=(.+)"})
+    assert status.state is JobState.SUCCEEDED
+    assert status.claims == {"loss": 1.0}
 
 
 def test_an_unknown_job_is_unknown(bench: Bench) -> None:

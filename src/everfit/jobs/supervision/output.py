@@ -79,6 +79,7 @@ class BoundedLog:
     def __init__(self, path: str, limit: int) -> None:
         self._path = path
         self._head_left = limit // 2
+        self._slack = limit // 64
         self._segment_size = max(limit // 4, 1)
         self._segment_left = 0
         self._file: FileIO | None = FileIO(path, "w")
@@ -89,12 +90,7 @@ class BoundedLog:
     def write(self, data: bytes) -> None:
         """Append; a disk that is full loses log lines, not the job."""
         if self._head_left:
-            head = data[: self._head_left]
-            self._put(head)
-            self._head_left -= len(head)
-            data = data[len(head) :]
-            if not self._head_left:
-                self._put(b"\n[everfit: the log is half full; its newest part follows when the job ends]\n")
+            data = self._write_head(data)
         while data:
             if not self._segment_left:
                 self._turn()
@@ -103,6 +99,17 @@ class BoundedLog:
             self._segment_left -= len(piece)
             self._after_head += len(piece)
             data = data[len(piece) :]
+
+    def _write_head(self, data: bytes) -> bytes:
+        """Write what belongs to the first part, which ends with a line if it can; return the rest."""
+        line_end = data.find(b"\n", max(0, self._head_left - self._slack), self._head_left) + 1
+        head = data[: line_end or self._head_left]
+        self._put(head)
+        self._head_left = 0 if line_end else self._head_left - len(head)
+        if not self._head_left:
+            broken = b"" if line_end else b"\n"
+            self._put(broken + b"[everfit: the log is half full; its newest part follows when the job ends]\n")
+        return data[len(head) :]
 
     def close(self) -> None:
         """Close the log and put its newest part in its place."""
