@@ -199,7 +199,7 @@ def test_a_run_whose_last_step_cannot_be_finished_does_not_end(store: RunStore) 
     with pytest.raises(NotFoundError):
         store.end(claim, Outcome.SKIPPED, "Nothing is new.", last=("snapshot", {}))
     with pytest.raises(RunFailedError):
-        store.end(claim, Outcome.SKIPPED, "Nothing is new.", last=("snapshot", {"rmse": math.nan}))
+        store.end(claim, Outcome.SKIPPED, "Nothing is new.", last=("snapshot", {"rows": {1, 2}}))
     assert store.run(RunId("run-1")).state is RunState.RUNNING
 
 
@@ -506,7 +506,7 @@ def test_the_next_owner_finds_what_the_last_one_did(store: RunStore) -> None:
     ("result", "words"),
     [
         ({"rows": ["x" * 1000] * 1001}, "bytes; a result may have 1,000,000"),
-        ({"rmse": math.nan}, "not JSON"),
+        ({"rows": {1, 2}}, "not JSON"),
         ({"when": START}, "not JSON"),
         ({"text": "\ud800"}, "not JSON"),
     ],
@@ -519,6 +519,23 @@ def test_a_result_that_is_too_large_or_not_json_is_refused(
     with pytest.raises(RunFailedError, match=words):
         store.finish_step(claim, "train", result)
     assert store.steps(RunId("run-1"))[0].outcome is StepOutcome.STARTED
+
+
+def test_a_figure_that_is_not_a_number_is_kept_as_it_was_said(store: RunStore) -> None:
+    claim = claimed(store)
+    store.begin_step(claim, "train")
+    store.finish_step(claim, "train", {"claims": {"loss": math.nan, "gain": math.inf}})
+    assert str(store.steps(RunId("run-1"))[0].result) == "{'claims': {'loss': nan, 'gain': inf}}"
+
+
+def test_text_that_is_no_unicode_is_kept_in_a_readable_form(store: RunStore) -> None:
+    store.accept(replace(an_event(), actor="caf\udce9"))
+    claim = claimed(store)
+    store.begin_step(claim, "train")
+    store.fail_step(claim, "train", "last words: \udce9\x00")
+    store.end(claim, Outcome.FAILED, "It broke: \udce9")
+    assert "It broke" in str(store.run(RunId("run-1")).reason)
+    assert "last words" in str(store.steps(RunId("run-1"))[0].error)
 
 
 def test_a_run_is_the_same_by_every_way_of_reading(store: RunStore) -> None:

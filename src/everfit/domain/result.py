@@ -12,7 +12,8 @@ LARGEST_RESULT: Final = 1_000_000
 def written(step: str, result: Mapping[str, object]) -> str:
     """Return the result as JSON text, or raise ``RunFailedError`` when it is none or too large."""
     try:
-        text = json.dumps(result, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        # A figure that is not a number is still what the script said: NaN is kept, and the gate judges it.
+        text = json.dumps(result, ensure_ascii=False, separators=(",", ":"))
         size = len(text.encode())
     except (TypeError, ValueError, RecursionError) as error:
         raise RunFailedError(f"The result of the step {step!r} is not JSON: {error}.") from error

@@ -16,9 +16,9 @@ from typing import Any, Final, Protocol
 from everfit.adapters.local.database_errors import newer, translated
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
-BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-FIRST_PAUSE: Final = 0.005
-LONGEST_PAUSE: Final = 0.1
+BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
+FIRST_PAUSE: Final = 0.002
+LONGEST_PAUSE: Final = 0.02
 
 
 class Row(Protocol):
@@ -35,17 +35,26 @@ class Statements:
 
     def write(self, sql: str, values: Mapping[str, object] | None = None) -> int:
         """Run a statement and return how many rows it changed."""
-        return self._connection.execute(sql, values or {}).rowcount
+        return self._connection.execute(sql, _storable(values or {})).rowcount
 
     def one(self, sql: str, values: Mapping[str, object]) -> Row | None:
         """Return the first row of the answer, if there is one."""
-        row: Row | None = self._connection.execute(sql, values).fetchone()
+        row: Row | None = self._connection.execute(sql, _storable(values)).fetchone()
         return row
 
     def all(self, sql: str, values: Mapping[str, object]) -> Sequence[Row]:
         """Return every row of the answer."""
-        rows: list[Row] = self._connection.execute(sql, values).fetchall()
+        rows: list[Row] = self._connection.execute(sql, _storable(values)).fetchall()
         return rows
+
+
+def _storable(values: Mapping[str, object]) -> Mapping[str, object]:
+    """Names and last words from outside may hold bytes that are no Unicode: SQLite could not write them."""
+    return {name: _text(value) if isinstance(value, str) else value for name, value in values.items()}
+
+
+def _text(value: str) -> str:
+    return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
 
 
 class Database:
@@ -129,7 +138,7 @@ class Database:
 
     def _connect(self) -> sqlite3.Connection:
         # Every use is under one of the two locks, so threads may share a connection.
-        connection = sqlite3.connect(self._path, timeout=0.25, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(self._path, timeout=0.01, isolation_level=None, check_same_thread=False)
         connection.row_factory = sqlite3.Row
         return connection
 

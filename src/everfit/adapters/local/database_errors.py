@@ -1,5 +1,6 @@
 """What SQLite's error codes mean to a person."""
 
+import errno
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -15,8 +16,8 @@ def translated(path: Path) -> Generator[None, None, None]:
         yield
     except sqlite3.Error as error:
         raise _in_words(path, error) from error
-    except (FileExistsError, NotADirectoryError, PermissionError) as error:
-        raise _unusable(path, str(error.strerror)) from error
+    except OSError as error:
+        raise _no_space(path) if error.errno == errno.ENOSPC else _unusable(path, str(error.strerror)) from error
 
 
 def newer(path: Path, found: int, known: int) -> StateError:
@@ -31,14 +32,14 @@ def _in_words(path: Path, error: sqlite3.Error) -> BackendError:
     # Misuse of the module, such as a closed connection, has no code.
     code = getattr(error, "sqlite_errorcode", None)
     match None if code is None else code & 0xFF:
-        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED | sqlite3.SQLITE_PROTOCOL:
             return BackendError(
                 f"{path} has been locked by another process for too long. Try again; "
                 "if it stays so, look for a process that holds the file open.",
                 retryable=True,
             )
         case sqlite3.SQLITE_FULL:
-            return StateError(f"There is no space left for {path}. Free some, then go on: nothing is half written.")
+            return _no_space(path)
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
             return _unusable(path, str(error))
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
@@ -50,6 +51,10 @@ def _in_words(path: Path, error: sqlite3.Error) -> BackendError:
             return StateError(f"{path} could not be read or written ({error}). Check the disk, then try again.")
         case _:
             return BackendError(f"{path} refused a change: {error}.")
+
+
+def _no_space(path: Path) -> StateError:
+    return StateError(f"There is no space left for {path}. Free some, then go on: nothing is half written.")
 
 
 def _unusable(path: Path, reason: str) -> StateError:

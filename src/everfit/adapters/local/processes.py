@@ -1,7 +1,6 @@
 """Who a process is: its host, its number and when it started, because numbers are given out again."""
 
 import os
-import platform
 import subprocess
 from dataclasses import dataclass
 from functools import cache
@@ -33,14 +32,14 @@ def identity(pid: int | None = None) -> ProcessIdentity | None:
     """Return who the living process *pid* is, by default this one; None when there is none."""
     number = os.getpid() if pid is None else pid
     started = _started(number)
-    return None if started is None else ProcessIdentity(host=platform.node(), pid=number, started=started)
+    return None if started is None else ProcessIdentity(host=os.uname().nodename, pid=number, started=started)
 
 
 def this_process() -> ProcessIdentity:
     """Return who this process is."""
     me = identity()
     if me is None:
-        return ProcessIdentity(host=platform.node(), pid=os.getpid(), started="unknown")
+        return ProcessIdentity(host=os.uname().nodename, pid=os.getpid(), started="unknown")
     return me
 
 
@@ -54,7 +53,7 @@ def parsed(text: str) -> ProcessIdentity | None:
 
 def is_alive(process: ProcessIdentity) -> bool:
     """Return whether the process lives, as far as can be known from here; what cannot be known is alive."""
-    if process.host != platform.node() or process.started == "unknown":
+    if process.host != os.uname().nodename or process.started == "unknown":
         return True
     moment, _, place = process.started.partition("@")
     boot, _, space = place.partition(".")
