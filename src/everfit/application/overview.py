@@ -35,6 +35,10 @@ def run_report(run: Run, workspace: Workspace, ports: Ports) -> Json:
         "rules": _rules(results, verdict),
         "metrics": _metrics(results),
         "snapshot": frozen.text_or_none("snapshot"),
+        "change": {
+            **frozen.mapping("change"),
+            "new_rows": Facts("The result of prepare", results.get("prepare", {})).whole_or_none("new_rows"),
+        },
         "endpoint": None if environment is None else _endpoint(environment, ports),
         "steps": [_step(record) for record in steps],
         "error": run.error,

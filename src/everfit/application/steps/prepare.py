@@ -2,12 +2,14 @@
 
 from datetime import timedelta
 
+from everfit.application.facts import Facts
 from everfit.application.step import Answer, Context, Done
 from everfit.application.steps.job import settled
 from everfit.application.steps.snapshot import champion_of
 from everfit.domain.job import JobKind, JobSpec
 from everfit.domain.project import Data
 from everfit.domain.snapshot import SnapshotId
+from everfit.domain.version import Version
 
 SEED = 20_210_704
 """Of everything in a run that is drawn by chance; it is part of the lineage."""
@@ -19,14 +21,25 @@ def prepare(context: Context) -> Answer:
     if not isinstance(job, tuple):
         return job
     name, status = job
+    report = context.ports.jobs.report(name, "report.json")
     return Done(
         result={
             "job": name,
             "output": status.output,
             "seconds": status.seconds,
-            "report": context.ports.jobs.report(name, "report.json"),
+            "new_rows": _new_rows(Facts("report.json", report), champion_of(context)),
+            "report": report,
         }
     )
+
+
+def _new_rows(report: Facts, champion: Version | None) -> int | None:
+    """Return how many rows more there are than what the champion learnt from; None for data without rows."""
+    total = report.below("rows").whole_or_none("total")
+    if total is None or champion is None:
+        return total
+    before = Facts("The champion's lineage", champion.lineage).below("rows").whole_or_none("total")
+    return total - (before or 0)
 
 
 def _spec(context: Context) -> JobSpec:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from everfit.domain.errors import EverfitError, NotFoundError, ProjectError, RefusedError, RequestError
+from everfit.domain.errors import BusyError, EverfitError, NotFoundError, ProjectError, RefusedError, RequestError
 from everfit.domain.run import Outcome
 
 OK: Final = 0
@@ -25,6 +25,7 @@ BY_ERROR: Final[tuple[tuple[type[EverfitError], int], ...]] = (
     (ProjectError, USAGE),
     (NotFoundError, USAGE),
     (RefusedError, FAILED),
+    (BusyError, FAILED),
     (RequestError, USAGE),
     (EverfitError, FAILED),
 )

@@ -64,6 +64,7 @@ def show_run(run: Json, *, everything: bool = False) -> None:
     screen.print(f"{styled(run['outcome'])}: {place}{version}, run {run['run']}")
     if run["reason"]:
         screen.print(f"  {escaped(run['reason'])}")
+    _show_change(screen, _object(run["change"]))
     rules = _objects(run["rules"])
     show_rules(screen, rules if everything else [each for each in rules if not _is_quiet(each)])
     quiet = sum(_is_quiet(each) for each in rules)
@@ -73,6 +74,15 @@ def show_run(run: Json, *, everything: bool = False) -> None:
         screen, _object(run["metrics"]), None if everything else " ".join(str(each["rule"]) for each in rules)
     )
     _show_next(screen, run)
+
+
+def _show_change(screen: "Console", change: Json) -> None:
+    if "added" not in change:
+        return
+    files = f"{change['added']} files added, {change['replaced']} replaced, {change['removed']} removed"
+    rows = "" if change["new_rows"] is None else f", {change['new_rows']:+} rows"
+    since = "" if change["since"] is None else " since what serves was trained"
+    screen.print(f"  data: {files}, {change['new_bytes']:,} new bytes{rows}{since}")
 
 
 def _is_quiet(rule: Json) -> bool:
