@@ -79,6 +79,14 @@ def test_a_glob_freezes_what_it_matches(data: LocalDataSource, source: Path) -> 
     assert paths(data.freeze(f"{source}/b*")) == ["b/c.csv"]
 
 
+def test_a_glob_follows_links_inside_its_folder_alone(data: LocalDataSource, source: Path) -> None:
+    (source / "link.csv").symlink_to("a.csv")
+    assert paths(data.freeze(f"{source}/*.csv")) == ["a.csv", "link.csv"]
+    out(source)
+    with pytest.raises(RequestError, match="is a link out of"):
+        data.freeze(f"{source}/*.csv")
+
+
 def test_a_folder_may_have_a_name_like_a_glob(data: LocalDataSource, tmp_path: Path) -> None:
     (tmp_path / "a[1]").mkdir()
     (tmp_path / "a[1]" / "x.csv").write_text("1")
@@ -219,7 +227,8 @@ def test_a_source_may_itself_be_a_link(data: LocalDataSource, source: Path, tmp_
 
 def test_the_state_folder_is_never_data(source: Path) -> None:
     data = LocalDataSource(source / "state")
-    assert paths(data.freeze(str(source))) == paths(data.freeze(str(source))) == ["a.csv", "b/c.csv"]
+    for pattern in (source, source, f"{source}/**", f"{source}/*"):
+        assert paths(data.freeze(str(pattern))) == ["a.csv", "b/c.csv"]
 
 
 def test_a_program_that_writes_in_place_into_its_inputs_cannot_change_the_snapshot(
@@ -269,6 +278,16 @@ def test_a_lost_or_changed_object_is_stored_again(
         data.verify(snapshot.id)
     assert data.freeze(str(source)) == snapshot
     data.verify(snapshot.id)
+
+
+def test_a_lost_object_is_told_before_a_job_needs_it(data: LocalDataSource, source: Path) -> None:
+    snapshot = data.freeze(str(source))
+    path = Path(str(data.location(snapshot.id)["objects"]), object_path(snapshot.files[0].digest))
+    os.utime(path)
+    data.location(snapshot.id)
+    path.unlink()
+    with pytest.raises(StateError, match=r"the kept content of a\.csv"):
+        data.location(snapshot.id)
 
 
 def test_a_damaged_manifest_is_an_error_and_mended_by_freezing(data: LocalDataSource, source: Path) -> None:

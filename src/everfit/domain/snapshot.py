@@ -66,12 +66,15 @@ def snapshot_of(files: Iterable[FileEntry]) -> Snapshot:
     """Return the snapshot of these files; the same content under the same names has the same id everywhere.
 
     Raises:
-        RequestError: two files have one path.
+        RequestError: two files have one path, or a path leads out of the source.
     """
     entries = tuple(sorted(files, key=lambda entry: entry.path))
     for first, second in pairwise(entries):
         if first.path == second.path:
             raise RequestError(f"The data holds {first.path} twice; give each file a name of its own.")
+    for entry in entries:
+        if entry.path.startswith("/") or ".." in entry.path.split("/"):
+            raise RequestError(f"The data holds {entry.path!r}, a name that leads out of its folder; rename the file.")
     digest = hashlib.sha256(manifest_bytes(entries)).hexdigest()
     return Snapshot(id=SnapshotId(f"sha256:{digest}"), files=entries)
 

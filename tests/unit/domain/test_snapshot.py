@@ -10,7 +10,7 @@ from everfit.domain.snapshot import FileEntry, change_between, manifest_bytes, o
 ENTRIES = st.lists(
     st.builds(
         FileEntry,
-        path=st.text(st.characters(codec="utf-8"), min_size=1, max_size=12),
+        path=st.text(st.characters(codec="utf-8", exclude_characters="/"), min_size=3, max_size=12),
         size=st.integers(0, 2**40),
         digest=st.sampled_from([f"blake3:{letter * 64}" for letter in "0123456789abcdef"]),
     ),
@@ -68,6 +68,12 @@ def test_the_manifest_is_written_in_one_form_only() -> None:
 def test_two_files_of_one_name_are_refused() -> None:
     with pytest.raises(RequestError, match=r"a\.csv twice"):
         snapshot_of([FileEntry(path="a.csv", size=size, digest="blake3:1") for size in (1, 2)])
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../a", "a/../../b", ".."])
+def test_a_name_that_leads_out_of_the_source_is_refused(path: str) -> None:
+    with pytest.raises(RequestError, match="leads out of its folder"):
+        snapshot_of([FileEntry(path=path, size=1, digest="blake3:1")])
 
 
 def test_an_object_lies_in_a_folder_of_its_first_two_digits() -> None:

@@ -50,9 +50,11 @@ class LocalArtifacts:
         return str(folder)
 
     def verify(self, digest: str) -> None:
-        self._check_archive(digest)
         folder = self._folder(digest)
-        if folder.is_dir() and (different := self._difference(digest)) is not None:
+        with alone(self._models, shared=True):
+            self._check_archive(digest)
+            different = self._difference(digest) if folder.is_dir() else None
+        if different is not None:
             raise RefusedError(
                 f"{folder / different} is not what was packed as {digest}. It is mended when the model is loaded again."
             )
@@ -160,13 +162,19 @@ def _contents(folder: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for place, folders, files in os.walk(folder):
         below = Path(place).relative_to(folder)
-        for name in (*folders, *files):
-            path = Path(place, name)
-            if path.is_symlink() or not (path.is_file() or path.is_dir()):
-                found[str(below / name)] = "other"
-            elif path.is_dir():
-                found[str(below / name)] = "folder"
-            else:
-                with path.open("rb") as file:
-                    found[str(below / name)] = digest_of(file)
+        found |= {str(below / name): _kind(Path(place, name)) for name in (*folders, *files)}
     return found
+
+
+def _kind(path: Path) -> str:
+    if path.is_symlink():
+        return "link"
+    if path.is_dir():
+        return "folder"
+    if not path.is_file():
+        return "device"
+    try:
+        with path.open("rb") as file:
+            return digest_of(file)
+    except OSError as error:
+        return f"unreadable: {error.strerror}"

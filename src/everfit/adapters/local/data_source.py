@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from everfit.adapters.local.disk import alone, incoming, replace_file, writing
-from everfit.adapters.local.objects import ObjectStore, digest_of
+from everfit.adapters.local.objects import LARGE, ObjectStore, digest_of
 from everfit.adapters.local.sources import Identity, Source, SourceFile, source_of
 from everfit.domain.errors import BackendError, EverfitError, NotFoundError, RequestError, StateError
 from everfit.domain.snapshot import FileEntry, Snapshot, SnapshotId, object_path, snapshot_of
 
 _ATTEMPTS: Final = 4
 _QUIET: Final = 2 * 10**9
-_LARGE: Final = 1 << 20
 
 _Known = dict[str, tuple[Identity, str]]
 
@@ -62,18 +61,29 @@ class LocalDataSource:
         return kept
 
     def location(self, snapshot: SnapshotId) -> Mapping[str, object]:
-        self.snapshot(snapshot)
+        for entry in self.snapshot(snapshot).files:
+            if not self._objects.holds(entry.digest, entry.size):
+                self._check(entry)
         return {"manifest": str(self._manifest(snapshot)), "objects": str(self._objects.folder)}
 
     def verify(self, snapshot: SnapshotId) -> None:
         """Read every content of the snapshot; raise ``StateError`` naming the first file that is not as it was."""
         for entry in self.snapshot(snapshot).files:
-            path = self._objects.folder / object_path(entry.digest)
-            with writing(path), open(path, "rb") as file:
-                if digest_of(file) != entry.digest:
-                    raise StateError(
-                        f"{path}, the kept content of {entry.path}, was changed. Freeze the data again to mend it."
-                    )
+            self._check(entry)
+
+    def _check(self, entry: FileEntry) -> None:
+        path = self._objects.folder / object_path(entry.digest)
+        try:
+            with path.open("rb") as file:
+                found = digest_of(file)
+        except OSError as error:
+            raise StateError(
+                f"{path}, the kept content of {entry.path}, cannot be read ({error.strerror}). Freeze the data again."
+            ) from error
+        if found != entry.digest:
+            raise StateError(
+                f"{path}, the kept content of {entry.path}, was changed. Freeze the data again to mend it."
+            )
 
     def prune(self, keep: Collection[SnapshotId]) -> int:
         """Remove all other snapshots and what only they need; return how many bytes that freed.
@@ -175,13 +185,14 @@ class _Freezing:
         return changed
 
     def _is_slow(self, file: SourceFile) -> bool:
-        return self._source.is_remote or file.size is None or file.size > _LARGE
+        return self._source.is_remote or file.size is None or file.size > LARGE
 
     def _keep_one(self, file: SourceFile, objects: ObjectStore) -> FileEntry | None:
         try:
             with self._source.open(file) as handle:
-                guess = self.known.get(file.path, ((), ""))[1]
-                digest, size = objects.keep(handle, f"{self._folder}/{next(self._numbers)}", guess)
+                seen, guess = self.known.get(file.path, ((), ""))
+                guess = "" if seen else guess  # A file that was not quiet last time is mostly the same now.
+                digest, size = objects.keep(handle, file.size, f"{self._folder}/{next(self._numbers)}", guess)
         except FileNotFoundError:
             return None
         except EverfitError:

@@ -17,6 +17,9 @@ from everfit.domain.snapshot import object_path
 _KEPT_AT: Final = 10**18
 _CHUNK: Final = 1 << 20
 
+LARGE: Final = 1 << 20
+"""Contents above this size are read in parts."""
+
 
 class ObjectStore:
     """Contents by digest.
@@ -37,27 +40,31 @@ class ObjectStore:
             return False
         return found.st_size == size and found.st_mtime_ns == _KEPT_AT
 
-    def keep(self, file: BinaryIO, temporary: str, guess: str = "") -> tuple[str, int]:
-        """Keep the content of *file*, written under the free name *temporary* first; return its digest and size.
+    def keep(self, file: BinaryIO, size: int | None, temporary: str, guess: str = "") -> tuple[str, int]:
+        """Keep the content of *file*; return its digest and size.
 
-        It is not written at all when it is kept already under the digest *guess*.
+        Args:
+            size: that it should have, in bytes; None when that is not known.
+            temporary: a free name on the same disk, to write it under first.
+            guess: the digest that it may well have; then it is not written again, if it has.
         """
-        first = file.read(_CHUNK)
-        rest = file.read(_CHUNK) if first else b""
-        if not rest:
-            digest = f"blake3:{blake3(first).hexdigest()}"
-            if not self.holds(digest, len(first)):
-                self._write(first, temporary)
+        # One byte more than there should be: a shorter answer is the whole file, without a second read.
+        wanted = LARGE + 1 if size is None else min(size, LARGE) + 1
+        begin = file.read(wanted)
+        if len(begin) < wanted:
+            digest = f"blake3:{blake3(begin).hexdigest()}"
+            if not self.holds(digest, len(begin)):
+                self._write(begin, temporary)
                 self._place(temporary, digest)
-            return digest, len(first)
-        if guess and file.seekable() and digest_of(file, first, rest) == guess and self.holds(guess, file.tell()):
-            return guess, file.tell()
-        if guess:
+            return digest, len(begin)
+        if guess and file.seekable():
+            if digest_of(file, begin) == guess and self.holds(guess, file.tell()):
+                return guess, file.tell()
             file.seek(0)
-            first, rest = b"", b""
-        digest, size = self._stream((first, rest), file, temporary)
+            begin = b""
+        digest, count = self._stream(begin, file, temporary)
         self._place(temporary, digest)
-        return digest, size
+        return digest, count
 
     def remove_all_but(self, digests: Collection[str]) -> int:
         """Remove every other object; return how many bytes that freed."""
@@ -78,14 +85,12 @@ class ObjectStore:
             finally:
                 os.close(descriptor)
 
-    def _stream(self, begin: tuple[bytes, ...], file: BinaryIO, temporary: str) -> tuple[str, int]:
-        hasher, size, buffer = blake3(), 0, memoryview(bytearray(_CHUNK))
+    def _stream(self, begin: bytes, file: BinaryIO, temporary: str) -> tuple[str, int]:
+        hasher, size, buffer = blake3(begin), len(begin), memoryview(bytearray(_CHUNK))
         with writing(self.folder, self._needed):
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o444)
         try:
-            for part in begin:
-                hasher.update(part)
-                size += self._append(descriptor, memoryview(part))
+            self._append(descriptor, memoryview(begin))
             while count := file.readinto(buffer):  # type: ignore[attr-defined]  # every binary file has it
                 hasher.update(buffer[:count])
                 size += self._append(descriptor, buffer[:count])
@@ -110,9 +115,9 @@ class ObjectStore:
                 os.rename(temporary, target)
 
 
-def digest_of(file: BinaryIO, *begin: bytes) -> str:
+def digest_of(file: BinaryIO, begin: bytes = b"") -> str:
     """Return ``blake3:…`` of what was read already and what is left to read of *file*."""
-    hasher, buffer = blake3(b"".join(begin)), memoryview(bytearray(_CHUNK))
+    hasher, buffer = blake3(begin), memoryview(bytearray(_CHUNK))
     while count := file.readinto(buffer):  # type: ignore[attr-defined]  # every binary file has it
         hasher.update(buffer[:count])
     return f"blake3:{hasher.hexdigest()}"

@@ -96,8 +96,8 @@ class LocalFiles:
     def _tree(self, root: str) -> Tree:
         real = os.path.realpath(root)
         if self._home.startswith(real.rstrip("/") + "/"):
-            own = os.path.relpath(self._home, real)
-            return Tree(root=real, leaves_out=lambda path: path == own or _is_hidden(path))
+            own = os.path.relpath(self._home, real) + "/"
+            return Tree(root=real, leaves_out=lambda path: _is_hidden(path) or f"{path}/".startswith(own))
         return Tree(root=real, leaves_out=_is_hidden)
 
     def _single(self) -> Iterator[TreeFile]:

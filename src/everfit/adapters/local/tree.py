@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from everfit.domain.errors import BackendError, EverfitError, RequestError
@@ -39,6 +39,7 @@ class Tree:
 
     root: str
     leaves_out: Callable[[str], bool]
+    _real: dict[str, str] = field(default_factory=dict[str, str])
 
     def files(self) -> Iterator[TreeFile]:
         """Yield every file, sorted inside each folder by name."""
@@ -48,12 +49,19 @@ class Tree:
         """Return the file at the relative *path*; None when a folder is there."""
         place = os.path.join(self.root, path)
         try:
-            found = os.stat(self._followed(path, place))
+            parent = self._real_folder(os.path.dirname(place))
+            is_plain = parent == os.path.dirname(place) and not os.path.islink(place)
+            found = os.stat(place if is_plain else self._followed(path, place))
         except OSError as error:
             raise read_error(error, place) from error
         if stat.S_ISDIR(found.st_mode):
             return None
         return self.checked(TreeFile(path=path, place=place, stat=found))
+
+    def _real_folder(self, folder: str) -> str:
+        if folder not in self._real:
+            self._real[folder] = os.path.realpath(folder)
+        return self._real[folder]
 
     def below(self, path: str) -> Iterator[TreeFile]:
         """Yield every file below the relative *path* of a folder."""
