@@ -102,6 +102,13 @@ def _path(value: str) -> str:
     return value
 
 
+def _source(value: str) -> str:
+    if re.fullmatch(r"(?:\./*)+", value):
+        # Everfit's own state would be part of the data, and every run would find new data.
+        raise RuleError("it is the project folder itself", expected="a folder of its own for the data, such as data/")
+    return value
+
+
 def _positive_duration(value: str) -> timedelta:
     duration = units.duration(value)
     if not duration:
@@ -172,6 +179,7 @@ TEXT = text("a text")
 COLUMN = text("the name of a column")
 NAME = text("a name of at most 63 letters, digits and hyphens", _NAME_PATTERN)
 PATH = parsed("a path below the project folder", _path)
+SOURCE = parsed("a folder, a glob or a URL", _source)
 FLAG = Single(words="true or false", parse=_flag, json={"type": "boolean"})
 SOME_TIME = Single(
     words=units.DURATION_WORDS,

@@ -246,7 +246,16 @@ class Section:
     def _refuse_key(self, name: Scalar, at: str, reading: Reading) -> None:
         names = [key.name for key in self.keys]
         place = f"{at} has no key {name.text}" if at else f"there is no key {name.text}"
-        reading.add(name.line, place, expected=listed(names), nearest=nearest(name.text, names))
+        near = nearest(name.text, names) or self._deeper(name.text)
+        reading.add(name.line, place, expected=listed(names), nearest=near)
+
+    def _deeper(self, name: str) -> str | None:
+        """Return the full name of the key *name* in one of the sections below."""
+        for key in self.keys:
+            names = [each.name for each in key.kind.keys] if isinstance(key.kind, Section) else []
+            if name in names and not key.is_later:
+                return f"{key.name}.{name}"
+        return None
 
     def _check_presence(self, node: Fields, at: str, reading: Reading) -> None:
         there = [name.text for name, _ in node.pairs]

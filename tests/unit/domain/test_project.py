@@ -1,10 +1,14 @@
 from datetime import timedelta
+from enum import Enum
 from typing import Any
 
 import pytest
 
+from everfit.domain.document import Reading
 from everfit.domain.errors import ProjectError
-from everfit.domain.project import Backend, Format, Task
+from everfit.domain.keys import DATA, SERVE, TRAIN
+from everfit.domain.project import Backend, Data, Format, Serve, Task, Train
+from everfit.domain.value import Key, Single
 from tests.project_example import EXAMPLE, WEBHOOK, node_of, read_text, read_tree, refusals, with_keys
 
 
@@ -123,6 +127,9 @@ def test_values_of_variables_are_secrets_and_never_shown() -> None:
         ({"data": {"checks": "rows >= 5"}}, "a list of checks"),
         ({"data": {"sorce": "x"}}, "did you mean source?"),
         ({"data": "data/"}, "keys with values"),
+        ({"data": {"source": "./"}}, "the project folder itself"),
+        ({"target": "price"}, "did you mean data.target?"),
+        ({"epochs": 5}, "there is no key epochs; expected model, task, data"),
         ({"train": {"script": "../train.py"}}, "below the project folder"),
         ({"train": {"script": "/train.py"}}, "below the project folder"),
         ({"train": {"timeout": "60"}}, "a number without a unit"),
@@ -248,3 +255,23 @@ def refusals_of(project: dict[str, Any]) -> list[str]:
     except ProjectError as error:
         return [str(problem) for problem in error.problems]
     return []
+
+
+def parts_with_defaults() -> list[tuple[str, Key, object]]:
+    parts = [("data", DATA, Data(source="x")), ("train", TRAIN, Train()), ("serve", SERVE, Serve())]
+    return [
+        (f"{name}.{key.name}", key, getattr(values, key.name))
+        for name, section, values in parts
+        for key in section.keys
+        if key.default is not None and isinstance(key.kind, Single)
+    ]
+
+
+@pytest.mark.parametrize(("name", "key", "value"), parts_with_defaults())
+def test_a_default_is_what_the_reference_says(name: str, key: Key, value: object) -> None:
+    assert key.default is not None
+    if value is None:
+        assert key.default.startswith(("none", "found out"))
+    else:
+        said = key.kind.read(node_of(key.default), name, Reading(file="x"))
+        assert said == (value.value if isinstance(value, Enum) else value)

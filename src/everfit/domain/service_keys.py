@@ -1,0 +1,137 @@
+"""The keys of the project file that a long-running service acts on: triggers, rollout, watch, monitor, alerts."""
+
+from typing import Final
+
+from everfit.domain import plain_values as plain
+from everfit.domain.schedule import SCHEDULE_WORDS, check_schedule
+from everfit.domain.value import Key, ListOf, Section
+
+HTTPS: Final = plain.text("a URL that starts with https://", r"^https://[^\s/]+")
+
+
+TRIGGER: Final = Section(
+    words='keys with values, such as schedule: "0 0 * * SAT"',
+    keys=(
+        Key(name="schedule", kind=plain.parsed(SCHEDULE_WORDS, check_schedule), doc="Starts a run at these times."),
+        Key(name="timezone", kind=plain.TEXT, doc="Time zone of the schedule.", default="UTC"),
+        Key(
+            name="data",
+            kind=Section(
+                keys=(
+                    Key(name="at_least", kind=plain.AMOUNT, doc="How much must be new.", default="1 file"),
+                    Key(name="quiet_for", kind=plain.ANY_TIME, doc="How long nothing may arrive.", default="5m"),
+                )
+            ),
+            doc="Starts a run when there is new data.",
+        ),
+        Key(
+            name="push",
+            kind=Section(
+                keys=(
+                    Key(name="branch", kind=plain.TEXT, doc="Branch that is watched.", default="main"),
+                    Key(
+                        name="paths",
+                        kind=ListOf(each=plain.TEXT, words="a list of paths or globs", can_be_empty=False),
+                        doc="Only a change of these starts a run.",
+                        default="every path",
+                    ),
+                )
+            ),
+            doc="Starts a run when code is pushed.",
+        ),
+        Key(
+            name="drift",
+            kind=Section(
+                keys=(
+                    Key(
+                        name="cooldown",
+                        kind=plain.SOME_TIME,
+                        doc="Shortest time between two runs because of drift.",
+                        default="1d",
+                    ),
+                )
+            ),
+            doc="Starts a run when the live data has moved away from the training data.",
+        ),
+        Key(name="tag", kind=plain.TEXT, doc="Starts a run when a git tag that matches this glob is pushed."),
+        Key(
+            name="event",
+            kind=Section(
+                keys=(
+                    Key(name="source", kind=plain.TEXT, doc="Who sends the event.", is_required=True),
+                    Key(name="type", kind=plain.TEXT, doc="Only events of this type count.", default="every type"),
+                )
+            ),
+            doc="Starts a run when an event of another program arrives.",
+        ),
+        Key(name="api", kind=plain.FLAG, doc="Whether a program may start a run over HTTP.", default="true"),
+    ),
+    exactly_one=("schedule", "data", "push", "drift", "tag", "event", "api"),
+    needs={"timezone": "schedule"},
+)
+
+ROLLOUT: Final = Section(
+    keys=(
+        Key(
+            name="strategy",
+            kind=plain.word("all-at-once", "canary", "linear", "shadow"),
+            doc="How traffic moves to a new version.",
+            default="all-at-once",
+        ),
+        Key(
+            name="steps",
+            kind=ListOf(each=plain.PART_OR_ALL, words="a list of shares such as [10%, 50%]", can_be_empty=False),
+            doc="Shares of the traffic, rising; the whole follows by itself. For canary and linear.",
+        ),
+        Key(
+            name="bake",
+            kind=plain.ANY_TIME,
+            doc="Time after each step in which alarms can abort the rollout.",
+            default="0s",
+        ),
+    )
+)
+
+WATCH: Final = Section(
+    keys=(
+        Key(name="for", kind=plain.SOME_TIME, doc="How long a new version is watched.", is_required=True),
+        Key(
+            name="roll_back_when",
+            kind=ListOf(each=plain.WATCH_RULE, words="a list of rules", can_be_empty=False),
+            doc="Any of these brings the last good version back.",
+            is_required=True,
+        ),
+    )
+)
+
+MONITOR: Final = Section(
+    keys=(
+        Key(name="capture", kind=plain.ANY_SHARE, doc="Share of the requests that is kept.", default="100%"),
+        Key(
+            name="drift",
+            kind=Section(
+                keys=(
+                    Key(name="every", kind=plain.SOME_TIME, doc="Time between two comparisons.", default="1h"),
+                    Key(name="against", kind=plain.word("training"), doc="What is compared with.", default="training"),
+                )
+            ),
+            doc="Compares live data with the training data.",
+        ),
+    )
+)
+
+ALERT: Final = Section(
+    words="keys with values, such as email: ml-team@example.com",
+    keys=(
+        Key(name="email", kind=plain.text("an e-mail address", r"^[^@\s]+@[^@\s]+$"), doc="An e-mail address."),
+        Key(
+            name="sns",
+            kind=plain.text("the ARN of an SNS topic", r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]+$"),
+            doc="The ARN of an SNS topic.",
+        ),
+        Key(name="slack", kind=HTTPS, doc="An incoming webhook of Slack."),
+        Key(name="teams", kind=HTTPS, doc="A webhook of Microsoft Teams."),
+        Key(name="webhook", kind=HTTPS, doc="A URL that alerts are posted to as JSON."),
+    ),
+    exactly_one=("email", "sns", "slack", "teams", "webhook"),
+)
