@@ -460,6 +460,21 @@ def test_a_log_that_finds_no_room_does_not_end_the_training(bench: Bench) -> Non
     assert status.claims == {"loss": 1.0}
 
 
+def test_copying_the_data_counts_for_the_timeout(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for number in range(200):
+        (tmp_path / "data" / str(number)).touch()
+    status = bench.train(SAVE, channels={"train": str(tmp_path / "data")}, timeout=timedelta(microseconds=1))
+    assert failure(status) is JobFailure.TIMED_OUT
+    assert not (bench.job() / "begun.json").exists()
+
+
+def test_a_program_that_cannot_be_started_says_why(bench: Bench) -> None:
+    status = bench.train(SAVE, environment={"BROKEN": "a\0b"})
+    assert failure(status) is JobFailure.EXIT
+    assert "could not be started" in message(status)
+
+
 def test_an_unknown_job_is_unknown(bench: Bench) -> None:
     assert bench.jobs.observe("r1-nothing").state is JobState.UNKNOWN
     bench.jobs.stop("r1-nothing")

@@ -69,6 +69,10 @@ class Supervision:
         if self._is_working_alone:
             raise WishedToEndError
 
+    def _on_time(self, *_: object) -> None:
+        if self._is_working_alone:
+            raise WishedToEndError
+
     def _on_child(self, *_: object) -> None:
         """Let the signal wake the poll up; it has to have a handler for that."""
 
@@ -76,9 +80,7 @@ class Supervision:
         """Do the job and return its result."""
         code: int | None = None
         try:
-            self._is_working_alone = True
-            workplace.furnish(self._task)
-            self._is_working_alone = False
+            self._furnish()
             code = self._install() or self._run_program()
         except WishedToEndError:
             self._wish = self._wish or ("stopped" if self._stop else "timed out")
@@ -89,6 +91,15 @@ class Supervision:
             os.unlink(f"{self._task.folder}/{RESERVE_FILE}")
         self._output.close()
         return self._result(code)
+
+    def _furnish(self) -> None:
+        # Copying gigabytes can take longer than the job may, and no poll is there to see it.
+        signal.signal(signal.SIGALRM, self._on_time)
+        self._is_working_alone = True
+        signal.setitimer(signal.ITIMER_REAL, self._task.timeout)
+        workplace.furnish(self._task)
+        self._is_working_alone = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _install(self) -> int | None:
         wanted = self._task.installation

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import everfit
 from everfit.adapters.local.environments import Environments
-from everfit.domain.errors import BackendError, BusyError, NotFoundError, RequestError, RunFailedError
+from everfit.domain.errors import BackendError, BusyError, NotFoundError, RequestError, RunFailedError, StateError
 from everfit.domain.job import JobFailure, JobKind, JobSpec, JobState, JobStatus
 from everfit.jobs.supervision import children
 from everfit.jobs.supervision.contract import SURROUNDINGS
@@ -66,7 +66,7 @@ class LocalJobs:
                 if lock is not None:
                     self._launch(spec, folder, lock)
         except OSError as error:
-            raise BackendError(f"The job {spec.name} cannot be started in {folder}: {error.strerror}.") from error
+            raise StateError(f"The job {spec.name} cannot be started in {folder}: {error.strerror}.") from error
 
     @contextmanager
     def _lock_to_start(self, folder: Path) -> Generator[int | None]:
@@ -134,6 +134,12 @@ class LocalJobs:
         folder = self._folder(name)
         if folder is None:
             return JobStatus(state=JobState.UNKNOWN)
+        try:
+            return self._observe(folder)
+        except OSError as error:
+            raise StateError(f"The job {name} cannot be observed in {folder}: {error.strerror}.") from error
+
+    def _observe(self, folder: Path) -> JobStatus:
         if result := read_json(str(folder / "result.json")):
             return _status(folder, result)
         try:

@@ -1,7 +1,7 @@
 """Jobs that run nothing: a function says how each ends."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from everfit.domain.errors import BusyError, NotFoundError
@@ -58,6 +58,12 @@ class MemoryJobs:
         if file not in self._known(name).reports:
             raise NotFoundError(f"The job {name} has no report {file}.")
         return self._known(name).reports[file]
+
+    def trim(self, run: str) -> None:
+        """Let go of the run's reports."""
+        for name, (owner, ended) in self._jobs.items():
+            if owner == run:
+                self._jobs[name] = (owner, replace(ended, reports={}))
 
     def forget(self, run: str) -> None:
         """Forget the run's jobs."""

@@ -54,7 +54,7 @@ def _become(command: Sequence[str], folder: str, environment: Mapping[str, str],
         os.dup2(output, 2)
         os.chdir(folder)
         os.execve(command[0], list(command), dict(environment))  # noqa: S606 - the user's own program
-    except OSError as error:
+    except (OSError, ValueError) as error:
         os.write(2, f"{command[0]} could not be started: {error}\n".encode())
     finally:
         os._exit(127)
