@@ -443,3 +443,11 @@ def test_every_refusal_says_what_to_do_in_words(world: World) -> None:
     with pytest.raises(EverfitError) as caught:
         world.registry.version("churn", 3)
     assert "everfit status" in str(caught.value)
+
+
+def test_a_forgotten_version_cannot_come_back_with_a_better_verdict(world: World) -> None:
+    claim = world.make(1, VerdictOutcome.REJECTED)
+    world.registry.forget("churn", 1)
+    with pytest.raises(RefusedError, match="rejected"):
+        world.registry.register(claim, a_version(), a_placement(a_verdict(name="second thoughts")))
+    assert world.registry.placements("churn", "production") == []

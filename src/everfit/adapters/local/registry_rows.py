@@ -15,7 +15,7 @@ _PLACEMENT = (
     " a.actor, a.reason, a.at from placement p join verdict v on v.model = p.model and v.environment = p.environment"
     " and v.version = p.version and v.id = p.verdict left join approval a on a.model = p.model"
     " and a.environment = p.environment and a.version = p.version and a.verdict = p.verdict"
-    " join version n on n.model = p.model and n.number = p.version where n.forgotten is null and p.model = :model"
+    " join version n on n.model = p.model and n.number = p.version where p.model = :model"
 )
 
 
@@ -126,7 +126,7 @@ def keep_placement(rows: Statements, placement: Placement) -> None:
 
 
 def placement_of(rows: Statements, model: str, environment: str, number: int) -> Placement | None:
-    """Return how the version stands, if it was judged there."""
+    """Return how the version stands, also a forgotten one, if it was judged there."""
     row = rows.one(
         f"{_PLACEMENT} and p.environment = :environment and p.version = :version",
         {"model": model, "environment": environment, "version": number},
@@ -138,7 +138,8 @@ def placements_of(rows: Statements, model: str, environment: str | None) -> Sequ
     """Return how every version stands, oldest first; in every environment when it is None."""
     place = "" if environment is None else " and p.environment = :environment"
     found = rows.all(
-        f"{_PLACEMENT}{place} order by p.version, p.environment", {"model": model, "environment": environment}
+        f"{_PLACEMENT} and n.forgotten is null{place} order by p.version, p.environment",
+        {"model": model, "environment": environment},
     )
     return [_placement(row) for row in found]
 
