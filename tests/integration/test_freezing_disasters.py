@@ -67,10 +67,10 @@ def source(tmp_path: Path) -> Path:
 
 def test_a_process_killed_anywhere_leaves_nothing_half_made_that_is_trusted(source: Path, tmp_path: Path) -> None:
     expected = LocalDataSource(tmp_path / "untouched").freeze(str(source))
-    deaths = 0
-    for moment in range(1, 60, 3):
+    for moment in range(1, 200, 2):
         home = tmp_path / f"home-{moment}"
-        deaths += freeze(home, source, "kill", moment) == ""
+        if freeze(home, source, "kill", moment):
+            break
         data = LocalDataSource(home)
         assert data.freeze(str(source)) == expected
         data.verify(expected.id)
@@ -78,8 +78,7 @@ def test_a_process_killed_anywhere_leaves_nothing_half_made_that_is_trusted(sour
         assert len(kept) == len(expected.files)
         for path in kept:
             assert str(path).endswith(object_path(f"blake3:{blake3(path.read_bytes()).hexdigest()}"))
-        shutil.rmtree(home)
-    assert deaths >= 5
+    assert moment > 15
 
 
 def test_several_processes_can_freeze_at_once(source: Path, tmp_path: Path) -> None:

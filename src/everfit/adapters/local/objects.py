@@ -16,6 +16,7 @@ from everfit.domain.snapshot import object_path
 
 _KEPT_AT: Final = 10**18
 _CHUNK: Final = 1 << 20
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 LARGE: Final = 1 << 20
 """Contents above this size are read in parts."""
@@ -78,7 +79,7 @@ class ObjectStore:
 
     def _write(self, data: bytes, temporary: str) -> None:
         with writing(self.folder, self._needed):
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+            descriptor = os.open(temporary, _NEW, 0o444)
             try:
                 _write_all(descriptor, memoryview(data))
                 os.utime(descriptor, ns=(_KEPT_AT, _KEPT_AT))
@@ -88,7 +89,7 @@ class ObjectStore:
     def _stream(self, begin: bytes, file: BinaryIO, temporary: str) -> tuple[str, int]:
         hasher, size, buffer = blake3(begin), len(begin), memoryview(bytearray(_CHUNK))
         with writing(self.folder, self._needed):
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o444)
+            descriptor = os.open(temporary, _NEW, 0o444)
         try:
             self._append(descriptor, memoryview(begin))
             while count := file.readinto(buffer):  # type: ignore[attr-defined]  # every binary file has it
