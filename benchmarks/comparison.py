@@ -8,6 +8,7 @@ import resource
 import statistics
 import sys
 import time
+from typing import Any
 
 import numpy as np
 
@@ -19,14 +20,14 @@ from everfit.jobs.sides import Scored
 REPEATS = 5
 
 
-def numbers(rows: int, *, in_time: bool) -> tuple[Judge, list[Predictions]]:
+def numbers(rows: int, *, in_time: bool) -> tuple[Judge[Any], list[Predictions]]:
     random = np.random.default_rng(1)
     actual = random.normal(100, 20, rows)
     sides: list[Predictions] = [actual + random.normal(0, 5, rows) for _ in range(2)]
     return NumberJudge(actual=actual, order=np.arange(rows) if in_time else None), sides
 
 
-def labels(rows: int, count: int) -> tuple[Judge, list[Predictions]]:
+def labels(rows: int, count: int) -> tuple[Judge[Any], list[Predictions]]:
     random = np.random.default_rng(2)
     truth = random.gumbel(0, 1, (rows, count))
     sides: list[Predictions] = []
@@ -37,7 +38,7 @@ def labels(rows: int, count: int) -> tuple[Judge, list[Predictions]]:
     return LabelJudge(actual=truth.argmax(axis=1), order=LabelOrder([str(i) for i in range(count)])), sides
 
 
-def compare(judge: Judge, sides: list[Predictions], rows: int, resamples: int) -> float:
+def compare(judge: Judge[Any], sides: list[Predictions], rows: int, resamples: int) -> float:
     start = time.perf_counter()
     scored = [Scored(predictions=side) for side in sides]
     comparison = Comparison(judge, {WHOLE: np.arange(rows)}, scored, Plan(resamples=resamples))

@@ -6,6 +6,7 @@ resample is one multinomial draw of those counts. Mean losses use blocks of rows
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import nan
 from typing import Final
 
@@ -28,46 +29,65 @@ class LabelCounts:
     right: Floats
 
 
-def measure(actual: Codes, predicted: Classified, labels: tuple[str, ...]) -> dict[str, Figure]:
+@dataclass(frozen=True, kw_only=True)
+class LabelledRows:
+    """Rows with what was and what one version predicted; what takes long is computed once.
+
+    Args:
+        actual: places in the label order.
+        labels: the label order.
+    """
+
+    actual: Codes
+    predicted: Classified
+    labels: tuple[str, ...]
+
+    @cached_property
+    def area(self) -> Roc | None:
+        """The area under the ROC curve; None when it is not defined, or without probabilities."""
+        table = self.predicted.probabilities
+        return None if table is None else roc(self.actual, table)
+
+    @cached_property
+    def losses(self) -> dict[str, Floats]:
+        """Each row's losses; none without probabilities."""
+        table = self.predicted.probabilities
+        return {} if table is None else _losses(self.actual, table)
+
+
+def measure(rows: LabelledRows) -> dict[str, Figure]:
     """Return every metric of the rows, of which there is at least one."""
-    count = len(labels)
+    actual, codes, labels = rows.actual, rows.predicted.codes, rows.labels
     counts = LabelCounts(
-        actual=_per_label(actual, count),
-        predicted=_per_label(predicted.codes, count),
-        right=_per_label(actual[actual == predicted.codes], count),
+        actual=_per_label(actual, len(labels)),
+        predicted=_per_label(codes, len(labels)),
+        right=_per_label(actual[actual == codes], len(labels)),
     )
     values = {name: float(value) for name, value in _from_counts(counts).items()}
     measured = figures(values, len(actual), _reasons(labels))
-    if predicted.probabilities is None:
-        for name in ("roc_auc", "log_loss", "brier"):
-            measured[name] = Figure(value=None, rows=len(actual), reason=predicted.reason)
-        return measured
-    losses = {name: float(column.mean()) for name, column in _losses(actual, predicted.probabilities).items()}
-    area = roc(actual, predicted.probabilities)
+    if rows.predicted.probabilities is None:
+        missing = Figure(value=None, rows=len(actual), reason=rows.predicted.reason)
+        return measured | dict.fromkeys(("roc_auc", "log_loss", "brier"), missing)
+    means = {name: float(column.mean()) for name, column in rows.losses.items()}
     reasons = {"roc_auc": "ROC AUC needs rows of every label"}
-    return measured | figures(losses | {"roc_auc": area.value if area else nan}, len(actual), reasons)
+    return measured | figures(means | {"roc_auc": rows.area.value if rows.area else nan}, len(actual), reasons)
 
 
 def resample(
-    actual: Codes, challenger: Classified, champion: Classified, draws: Draws, random: np.random.Generator, labels: int
+    challenger: LabelledRows, champion: LabelledRows, draws: Draws, random: np.random.Generator
 ) -> dict[str, Paired]:
-    """Return how every metric of both versions varies."""
-    both = [
-        _from_counts(counts)
-        for counts in _resampled_counts((actual, challenger.codes, champion.codes), labels, len(draws.counts), random)
-    ]
+    """Return how every metric of both versions varies on the same rows."""
+    actual, labels, resamples = challenger.actual, len(challenger.labels), len(draws.counts)
+    codes = actual, challenger.predicted.codes, champion.predicted.codes
+    both = [_from_counts(counts) for counts in _resampled_counts(codes, labels, resamples, random)]
     paired: dict[str, Paired] = {
         name: Replicates(challenger=both[0][name], champion=both[1][name], units=len(actual)) for name in both[0]
     }
-    if challenger.probabilities is None or champion.probabilities is None:
-        return paired
     rows = draws.totals(np.ones(len(actual)))
-    losses = [_losses(actual, table) for table in (challenger.probabilities, champion.probabilities)]
-    for name in losses[0]:
-        means = [draws.totals(loss[name]) / rows for loss in losses]
+    for name in challenger.losses.keys() & champion.losses.keys():
+        means = [draws.totals(side.losses[name]) / rows for side in (challenger, champion)]
         paired[name] = Replicates(challenger=means[0], champion=means[1], units=draws.units)
-    areas = roc(actual, challenger.probabilities), roc(actual, champion.probabilities)
-    return paired | _area_pair(*areas)
+    return paired | _area_pair(challenger.area, champion.area)
 
 
 def _area_pair(challenger: Roc | None, champion: Roc | None) -> dict[str, Paired]:

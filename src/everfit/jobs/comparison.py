@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import numpy as np
 
@@ -32,25 +32,28 @@ class Plan:
 class Comparison:
     """Both versions on the same rows; every part is measured and resampled once."""
 
-    def __init__(self, judge: Judge, parts: Mapping[str, Rows], sides: Sequence[Scored], plan: Plan) -> None:
+    def __init__(self, judge: Judge[Any], parts: Mapping[str, Rows], sides: Sequence[Scored], plan: Plan) -> None:
         self._judge, self._parts, self._sides, self._plan = judge, parts, sides, plan
+        self._scored = cache(self._part)
         self.figures = cache(self._figures)
         self._paired = cache(self._resampled)
 
     def _figures(self, side: int, part: str) -> dict[str, Figure]:
         """Return every metric of a side (0 is the challenger) on a part."""
+        scored = self._scored(side, part)
+        return {} if scored is None else self._judge.measure(scored)
+
+    def _part(self, side: int, part: str) -> Any | None:
+        """Return the part with a side's predictions; None when there are none, or no row."""
         predictions, rows = self._sides[side].predictions, self._parts[part]
-        if predictions is None:
-            return {}
-        return self._judge.measure(rows, predictions) if len(rows) else {}
+        return None if predictions is None or not len(rows) else self._judge.part(rows, predictions)
 
     def _resampled(self, part: str) -> dict[str, Paired]:
-        challenger, champion = (side.predictions for side in self._sides)
-        rows = self._parts[part]
-        if challenger is None or champion is None or not len(rows):
+        challenger, champion = self._scored(0, part), self._scored(1, part)
+        if challenger is None or champion is None:
             return {}
         random = np.random.default_rng([self._plan.seed, *part.encode()])
-        return self._judge.resample(rows, (challenger, champion), self._plan.resamples, random)
+        return self._judge.resample(challenger, champion, self._plan.resamples, random)
 
     def difference(self, metric: str, part: str, factor: float, offset: float) -> dict[str, object]:
         """Return challenger - (champion * factor + offset) with its interval, or the reason why there is none."""

@@ -4,6 +4,7 @@ Reads ``input/config/parameters.json`` below ``SAGEMAKER_BASE_DIR`` and writes `
 that cannot be scored is a result; only a holdout that cannot be judged by anybody ends the job with an error.
 """
 
+import base64
 import json
 import os
 import sys
@@ -21,12 +22,14 @@ from everfit.jobs.custom_evaluation import evaluate_custom
 from everfit.jobs.figures import Figure
 from everfit.jobs.holdout_rows import SCORED_FORMATS, Holdout, Source, write_requests, write_timed_requests
 from everfit.jobs.judges import Judge, Rows, label_judge, number_judge
+from everfit.jobs.request_log import Request, read_requests
 from everfit.jobs.sides import Scored, Side, score, side_from_json, time_answers
 
 Parameters = Mapping[str, Any]
 
 # A side that hangs must leave time for the other one; the job has its own limit besides.
 SIDE_TIMEOUT: Final = 3600.0
+LARGEST_SAMPLE: Final = 200_000
 
 
 def main() -> None:
@@ -90,6 +93,7 @@ def _evaluate_rows(parameters: Parameters, sides: Sequence[Side], requests: Path
     comparison = Comparison(judge, parts, scored, plan)
     names = [metric.name for metric in metrics_of(parameters["task"])]
     evaluation: dict[str, object] = {"rows": rows, "left_out": holdout.left_out, "champion": None}
+    evaluation["sample"] = sample_of(requests)
     for place, side in enumerate(sides):
         evaluation[side.name] = _side_json(comparison, place, (side, scored[place]), parts, names)
     is_pair = len(sides) == 2
@@ -97,6 +101,21 @@ def _evaluate_rows(parameters: Parameters, sides: Sequence[Side], requests: Path
     evaluation["comparisons"] = [comparison.comparison(entry) for entry in wanted]
     evaluation["difference"] = {name: comparison.difference(name, WHOLE, 1.0, 0.0) for name in names if is_pair}
     return evaluation
+
+
+def sample_of(requests: Path) -> dict[str, object] | None:
+    """Return a small request of the evaluation, for the endpoint to try."""
+    found: Request | None = None
+    for request in read_requests(requests):
+        if len(request.body) <= LARGEST_SAMPLE and (found is None or request.rows < found.rows):
+            found = request
+    if found is None:
+        return None
+    try:
+        body, is_base64 = found.body.decode(), False
+    except UnicodeDecodeError:
+        body, is_base64 = base64.b64encode(found.body).decode(), True
+    return {"body": body, "is_base64": is_base64, "content_type": found.content_type}
 
 
 def source_of(parameters: Parameters) -> Source:
@@ -123,7 +142,7 @@ def entries_of(parameters: Parameters, name: str) -> list[Mapping[str, Any]]:
     return cast("list[Mapping[str, Any]]", parameters.get(name) or [])
 
 
-def judge_of(parameters: Parameters, holdout: Holdout) -> Judge:
+def judge_of(parameters: Parameters, holdout: Holdout) -> Judge[Any]:
     """Return the judge for the task."""
     match parameters["task"]:
         case "classification":

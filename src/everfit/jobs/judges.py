@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from everfit.domain.errors import RequestError
 from everfit.jobs import classification_metrics, regression_metrics
 from everfit.jobs.answers import Classified, Codes, LabelOrder, canonical, labels, numbers
+from everfit.jobs.classification_metrics import LabelledRows
 from everfit.jobs.figures import Figure, Floats, Paired
 from everfit.jobs.request_log import Reply, Request
 from everfit.jobs.resampling import draw, time_order
@@ -22,22 +23,38 @@ Rows = NDArray[np.int64]
 FEWEST_LABELS: Final = 2
 
 
-class Judge(Protocol):
-    """Knows what really was, and so what predictions are worth."""
+Part = TypeVar("Part")
+
+
+class Judge(Protocol[Part]):
+    """Knows what really was, and so what predictions are worth; a *Part* is some rows with their predictions."""
 
     def read(self, answers: Iterable[tuple[Request, Reply]]) -> Predictions:
         """Return the predictions that the answers hold, or raise ``UnjudgeableError``."""
         ...
 
-    def measure(self, rows: Rows, predicted: Predictions) -> dict[str, Figure]:
-        """Return every metric on *rows*."""
+    def part(self, rows: Rows, predicted: Predictions) -> Part:
+        """Return *rows* with their predictions."""
+        ...
+
+    def measure(self, part: Part) -> dict[str, Figure]:
+        """Return every metric."""
         ...
 
     def resample(
-        self, rows: Rows, both: tuple[Predictions, Predictions], resamples: int, random: np.random.Generator
+        self, challenger: Part, champion: Part, resamples: int, random: np.random.Generator
     ) -> dict[str, Paired]:
-        """Return how every metric of challenger and champion varies on *rows*."""
+        """Return how every metric of both versions varies on the same rows."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberRows:
+    """Rows with what was and what one version predicted; *order* is the place in time, None without one."""
+
+    actual: Floats
+    predicted: Floats
+    order: NDArray[np.int64] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,19 +67,19 @@ class NumberJudge:
     def read(self, answers: Iterable[tuple[Request, Reply]]) -> Predictions:
         return numbers(answers)
 
-    def measure(self, rows: Rows, predicted: Predictions) -> dict[str, Figure]:
+    def part(self, rows: Rows, predicted: Predictions) -> NumberRows:
         assert not isinstance(predicted, Classified)  # noqa: S101 - read made it
-        return regression_metrics.measure(self.actual[rows], predicted[rows])
+        order = None if self.order is None else time_order(self.order[rows])
+        return NumberRows(actual=self.actual[rows], predicted=predicted[rows], order=order)
+
+    def measure(self, part: NumberRows) -> dict[str, Figure]:
+        return regression_metrics.measure(part.actual, part.predicted)
 
     def resample(
-        self, rows: Rows, both: tuple[Predictions, Predictions], resamples: int, random: np.random.Generator
+        self, challenger: NumberRows, champion: NumberRows, resamples: int, random: np.random.Generator
     ) -> dict[str, Paired]:
-        challenger, champion = both
-        assert not isinstance(challenger, Classified)  # noqa: S101 - read made it
-        assert not isinstance(champion, Classified)  # noqa: S101 - read made it
-        order = None if self.order is None else time_order(self.order[rows])
-        draws = draw(len(rows), resamples, random, order)
-        return regression_metrics.resample(self.actual[rows], challenger[rows], champion[rows], draws)
+        draws = draw(len(challenger.actual), resamples, random, challenger.order)
+        return regression_metrics.resample(challenger.actual, challenger.predicted, champion.predicted, draws)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,23 +92,22 @@ class LabelJudge:
     def read(self, answers: Iterable[tuple[Request, Reply]]) -> Predictions:
         return labels(answers, self.order)
 
-    def measure(self, rows: Rows, predicted: Predictions) -> dict[str, Figure]:
-        return classification_metrics.measure(self.actual[rows], _part(predicted, rows), self.order.labels)
+    def part(self, rows: Rows, predicted: Predictions) -> LabelledRows:
+        assert isinstance(predicted, Classified)  # noqa: S101 - read made it
+        table = predicted.probabilities
+        chosen = Classified(
+            codes=predicted.codes[rows], probabilities=None if table is None else table[rows], reason=predicted.reason
+        )
+        return LabelledRows(actual=self.actual[rows], predicted=chosen, labels=self.order.labels)
+
+    def measure(self, part: LabelledRows) -> dict[str, Figure]:
+        return classification_metrics.measure(part)
 
     def resample(
-        self, rows: Rows, both: tuple[Predictions, Predictions], resamples: int, random: np.random.Generator
+        self, challenger: LabelledRows, champion: LabelledRows, resamples: int, random: np.random.Generator
     ) -> dict[str, Paired]:
-        challenger, champion = (_part(predicted, rows) for predicted in both)
-        draws = draw(len(rows), resamples, random)
-        return classification_metrics.resample(self.actual[rows], challenger, champion, draws, random, len(self.order))
-
-
-def _part(predicted: Predictions, rows: Rows) -> Classified:
-    assert isinstance(predicted, Classified)  # noqa: S101 - read made it
-    table = predicted.probabilities
-    return Classified(
-        codes=predicted.codes[rows], probabilities=None if table is None else table[rows], reason=predicted.reason
-    )
+        draws = draw(len(challenger.actual), resamples, random)
+        return classification_metrics.resample(challenger, champion, draws, random)
 
 
 def number_judge(actual: Sequence[object], times: Sequence[object] | None) -> NumberJudge:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from everfit.jobs.answers import UnjudgeableError
 from everfit.jobs.judges import Judge, Predictions
@@ -57,7 +57,7 @@ def side_from_json(name: str, data: Mapping[str, object]) -> Side:
     )
 
 
-def score(side: Side, requests: Path, judge: Judge, timeout: float) -> Scored:
+def score(side: Side, requests: Path, judge: Judge[Any], timeout: float) -> Scored:
     """Send *requests* to the version and judge its answers; *timeout* is in seconds."""
     if side.error is not None:
         return Scored(error=side.error)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from everfit.jobs.answers import Classified
+from everfit.jobs.classification_metrics import LabelledRows
 from everfit.jobs.classification_metrics import resample as resample_labels
 from everfit.jobs.figures import Floats, Interval, Paired, widening
 from everfit.jobs.regression_metrics import resample as resample_numbers
@@ -40,8 +41,9 @@ def equal_labels(random: np.random.Generator, rows: int) -> dict[str, Paired]:
     for _ in range(2):
         positive = 1 / (1 + np.exp(-(truth + random.normal(0, 0.7, rows))))
         table = np.column_stack([1 - positive, positive])
-        sides.append(Classified(codes=table.argmax(axis=1), probabilities=table, reason=None))
-    return resample_labels(actual, sides[0], sides[1], draw(rows, RESAMPLES, random), random, 2)
+        predicted = Classified(codes=table.argmax(axis=1), probabilities=table, reason=None)
+        sides.append(LabelledRows(actual=actual, predicted=predicted, labels=("no", "yes")))
+    return resample_labels(sides[0], sides[1], draw(rows, RESAMPLES, random), random)
 
 
 def coverage(simulate: Simulation, rows: int, times: int) -> dict[str, float]:
@@ -87,7 +89,8 @@ def test_a_model_compared_with_itself_differs_by_exactly_nothing() -> None:
     assert {(p.interval(1, 0, 0.95).low, p.interval(1, 0, 0.95).high) for p in paired.values()} == {(0.0, 0.0)}
     table = random.dirichlet([1, 1, 1], 500)
     side = Classified(codes=table.argmax(axis=1), probabilities=table, reason=None)
-    labels = resample_labels(random.integers(0, 3, 500), side, side, draw(500, 200, random), random, 3)
+    rows = LabelledRows(actual=random.integers(0, 3, 500), predicted=side, labels=("a", "b", "c"))
+    labels = resample_labels(rows, rows, draw(500, 200, random), random)
     assert "roc_auc" in labels
     assert {(p.interval(1, 0, 0.95).low, p.interval(1, 0, 0.95).high) for p in labels.values()} == {(0.0, 0.0)}
 

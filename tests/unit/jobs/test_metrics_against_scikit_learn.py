@@ -8,8 +8,9 @@ import pytest
 from sklearn import metrics as reference  # type: ignore[import-untyped]
 
 from everfit.jobs.answers import Classified, Codes
-from everfit.jobs.classification_metrics import measure as measure_labels
-from everfit.jobs.figures import Floats
+from everfit.jobs.classification_metrics import LabelledRows
+from everfit.jobs.classification_metrics import measure as measure_rows
+from everfit.jobs.figures import Figure, Floats
 from everfit.jobs.regression_metrics import measure as measure_numbers
 
 EXACT = 1e-9
@@ -64,6 +65,10 @@ def test_metrics_that_are_not_defined_have_a_reason_instead_of_a_value() -> None
         assert measured[name].value is None
         assert "not defined there" in str(measured[name].reason)
     assert measure_numbers(np.full(7, 0.1), np.ones(7))["r2"].value is None
+
+
+def measure_labels(actual: Codes, predicted: Classified, labels: tuple[str, ...]) -> dict[str, Figure]:
+    return measure_rows(LabelledRows(actual=actual, predicted=predicted, labels=labels))
 
 
 def classified(seed: int, labels: int, rows: int = 400) -> tuple[Codes, Classified]:
