@@ -27,4 +27,6 @@ def sample_of(results: Mapping[str, Mapping[str, object]]) -> SampleRequest | No
     evaluation = Facts("The result of evaluate", results.get("evaluate", {})).below("evaluation")
     sample = evaluation.below("sample")
     body = sample.text_or_none("body")
-    return None if body is None else SampleRequest(body=body, content_type=sample.text("content_type"))
+    if body is None:
+        return None
+    return SampleRequest(body=body, content_type=sample.text("content_type"), is_base64=sample.flag("is_base64"))

@@ -1,5 +1,6 @@
 """A stable name that answers, and what stands behind it."""
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -29,11 +30,21 @@ class ServedVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleRequest:
-    """A request as a client would make it."""
+    """A request as a client would make it.
+
+    Args:
+        is_base64: whether ``body`` is bytes in base 64, such as an image, and no text.
+    """
 
     body: str
     content_type: str
     accept: str = "application/json"
+    is_base64: bool = False
+
+    @property
+    def content(self) -> bytes:
+        """The bytes that are sent."""
+        return base64.b64decode(self.body) if self.is_base64 else self.body.encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

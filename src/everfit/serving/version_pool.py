@@ -74,12 +74,11 @@ class VersionPool:
         try:
             await asyncio.to_thread(verify_folder, Path(self.version.model), self.version.artifact)
             await self._start_all()
-        except UnusableModelError as error:
+        except (UnusableModelError, OSError) as error:
             self.message = str(error)
-            self.state = PoolState.FAILED
-            await self.end()
+            await self._end_as(PoolState.FAILED)
         else:
-            self.state = PoolState.READY
+            self.state = PoolState.READY if self.state is PoolState.LOADING else self.state
         finally:
             self.settled.set()
 
@@ -93,6 +92,9 @@ class VersionPool:
     async def _start_one(self) -> None:
         worker = await start_worker(self.version, self.place.folder, self.place.log)
         self._workers.add(worker)
+        if self.state is PoolState.RETIRED:
+            # It was taken away while the process was being started, which nobody else knows of.
+            worker.kill()
         try:
             await worker.loaded(self._limits.load)
             await self._answer_sample(worker)
@@ -109,7 +111,7 @@ class VersionPool:
         sample = self.version.sample
         if sample is None:
             return
-        request = Request(body=sample.body.encode(), content_type=sample.content_type, accept=sample.accept)
+        request = Request(body=sample.content, content_type=sample.content_type, accept=sample.accept)
         try:
             reply = await worker.ask(request, self._limits.load)
         except WorkerStuckError:
@@ -127,13 +129,13 @@ class VersionPool:
         self._workers.discard(worker)
         self.message = f"A process of version {self.version.version} ended: {await worker.epitaph()}"
         await worker.end()
-        while self.state is PoolState.READY:
+        while self.state in (PoolState.LOADING, PoolState.READY):
             self._crashes += 1
             # The first one is replaced at once; one that goes on crashing must not eat the machine.
             await asyncio.sleep(min(LONGEST_PAUSE, 0.25 * 2 ** (self._crashes - 2)) if self._crashes > 1 else 0)
             try:
                 await self._start_one()
-            except UnusableModelError as error:
+            except (UnusableModelError, OSError) as error:
                 self.message = str(error)
             else:
                 return
@@ -185,13 +187,15 @@ class VersionPool:
 
     async def retire(self) -> None:
         """Answer what was routed here, then end."""
-        await self.settled.wait()
         await self._nothing_pending.wait()
         await self.end()
 
     async def end(self) -> None:
         """End every process, whatever it is doing."""
-        self.state = PoolState.RETIRED if self.state is PoolState.READY else self.state
+        await self._end_as(PoolState.RETIRED)
+
+    async def _end_as(self, state: PoolState) -> None:
+        self.state = state
         for watch in self._watches:
             watch.cancel()
         await asyncio.gather(*(worker.end() for worker in self._workers))

@@ -44,9 +44,9 @@ class MemoryEndpoints:
         """Have the version answer its sample and hold it."""
         endpoint = self._claimed(name, fence)
         held = endpoint.with_version(version)
-        sample = "" if version.sample is None else version.sample.body
+        sample = b"" if version.sample is None else version.sample.content
         try:
-            self._ask(version, sample.encode())
+            self._ask(version, sample)
         except (RunFailedError, ValueError) as error:
             self._endpoints[name] = endpoint.without_version(version.version)
             raise RunFailedError(
