@@ -80,3 +80,9 @@ def gone(processes: Iterable[int]) -> None:
             assert select.select([handle], [], [], PATIENCE)[0], f"Process {process} lives on."
         finally:
             os.close(handle)
+
+
+def workers(client: Client, name: str = "solar") -> list[int]:
+    """Return the processes of an endpoint's models."""
+    versions = client.send("GET", f"/endpoints/{name}").document["versions"].values()
+    return [process for version in versions for process in version["processes"]]

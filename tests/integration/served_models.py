@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from everfit.adapters.local.artifacts import LocalArtifacts
+from everfit.application.ports import Endpoints
 from everfit.domain.endpoint import SampleRequest, ServedVersion
 from everfit.domain.version import Release
 
@@ -99,3 +100,28 @@ def proof(of: ServedVersion, /, **changes: object) -> Release:
         verdict="sha256:verdict",
     )
     return replace(release, **changes)  # type: ignore[arg-type]  # tests name the fields that they change
+
+
+def deploy(endpoints: Endpoints, version: ServedVersion, name: str = "solar", fence: int = 1) -> None:
+    """Give the version all the traffic."""
+    endpoints.stage(name, version, fence=fence)
+    endpoints.shift(name, {version.version: 1.0}, [proof(version)], fence=fence)
+
+
+def tamper_file(folder: Path) -> None:
+    """Change a file of a model."""
+    target = folder / "number"
+    target.chmod(0o644)
+    target.write_text("9")
+
+
+def tamper_remove(folder: Path) -> None:
+    """Take a file of a model away."""
+    folder.chmod(0o755)
+    (folder / "number").unlink()
+
+
+def tamper_add(folder: Path) -> None:
+    """Put a file beside those of a model."""
+    (folder / "code").chmod(0o755)
+    (folder / "code" / "numpy.py").write_text("")

@@ -1,71 +1,45 @@
 """The endpoint host as a client and an operator meet it: real processes, real HTTP."""
 
-import json
-import os
-import shutil
-import socket
 import stat
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from everfit.adapters.local.endpoints import LocalEndpoints
-from everfit.adapters.local.host_process import HostProcess
-from everfit.domain.endpoint import ServedVersion
-from everfit.domain.errors import RefusedError, RunFailedError, StateError
+from everfit.domain.errors import RunFailedError
 from everfit.serving.limits import Limits
-from tests.integration.host_client import Client, eventually, gone, kill
-from tests.integration.served_models import Models, proof
+from tests.integration.host_client import Client, gone, workers
+from tests.integration.served_models import Models, deploy, tamper_add, tamper_file, tamper_remove
 
 LIMITS = Limits(body=10_000, request=timedelta(seconds=2))
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("endpoint-host")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def endpoints(home: Path) -> Iterator[LocalEndpoints]:
+    """Serve version 1 for all tests of this module; each of them leaves it serving."""
     adapter = LocalEndpoints(home, None, LIMITS)
+    deploy(adapter, Models(home=home).version(1))
     yield adapter
     adapter.stop()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def models(home: Path) -> Models:
     return Models(home=home)
 
 
-def deploy(endpoints: LocalEndpoints, version: ServedVersion, name: str = "solar", fence: int = 1) -> None:
-    endpoints.stage(name, version, fence=fence)
-    endpoints.shift(name, {version.version: 1.0}, [proof(version)], fence=fence)
-
-
 @pytest.fixture
-def client(endpoints: LocalEndpoints, models: Models, home: Path) -> Client:
-    deploy(endpoints, models.version(1))
+def client(endpoints: LocalEndpoints, home: Path) -> Client:
+    assert endpoints.is_running()
     return Client(home)
-
-
-def front(home: Path) -> int:
-    """Return the process that accepts HTTP."""
-    return int(HostProcess(home / "host", None, LIMITS).tell("converge")["pid"])
-
-
-def supervisor(home: Path) -> int:
-    return int(json.loads((home / "host" / "host.json").read_bytes())["pid"])
-
-
-def workers(client: Client, name: str = "solar") -> list[int]:
-    versions = client.send("GET", f"/endpoints/{name}").document["versions"].values()
-    return [process for version in versions for process in version["processes"]]
-
-
-# What a client sees
 
 
 def test_an_answer_says_which_version_gave_it(client: Client) -> None:
@@ -80,16 +54,6 @@ def test_ping_is_well_when_every_endpoint_answers(client: Client) -> None:
     assert client.send("GET", "/ping").status == 200
     assert client.send("GET", "/endpoints/solar/ping").status == 200
     assert client.send("GET", "/endpoints/lunar/ping").status == 404
-
-
-def test_invocations_without_a_name_need_exactly_one_endpoint(
-    client: Client, endpoints: LocalEndpoints, models: Models
-) -> None:
-    assert client.send("POST", "/invocations", b"7", content_type="text/csv").body == b"1:1:7"
-    deploy(endpoints, models.version(2), "lunar")
-    refused = client.send("POST", "/invocations", b"7")
-    assert refused.status == 400
-    assert "lunar, solar" in refused.document["Message"]
 
 
 def test_the_host_shows_what_it_really_serves(client: Client) -> None:
@@ -160,17 +124,6 @@ def test_a_request_that_kills_every_process_fails_alone(client: Client) -> None:
     assert client.ask("7").body == b"1:1:7"
 
 
-def test_a_crash_loop_is_reported_and_does_not_hang(client: Client) -> None:
-    for _ in range(2):
-        client.ask("crash")
-    got = client.ask("7")
-    if got.status != 200:
-        assert got.headers["x-amzn-errortype"] == "ServiceUnavailable"
-    message = client.send("GET", "/endpoints/solar").document["versions"]["1"]["message"]
-    assert "exit code 7" in message
-    eventually(lambda: client.ask("7").status == 200, "the version answers again")
-
-
 def test_an_empty_answer_is_an_answer_once_a_version_serves(client: Client) -> None:
     got = client.ask("nothing")
     assert (got.status, got.body) == (200, b"")
@@ -179,21 +132,6 @@ def test_an_empty_answer_is_an_answer_once_a_version_serves(client: Client) -> N
 def test_what_a_model_prints_is_in_its_log(client: Client, home: Path) -> None:
     client.ask("a word")
     assert "asked a word" in (home / "host" / "logs" / "solar.v1.log").read_text()
-
-
-def test_a_version_answers_as_many_requests_at_once_as_it_has_workers(
-    endpoints: LocalEndpoints, models: Models, home: Path, tmp_path: Path
-) -> None:
-    deploy(endpoints, models.version(1, workers=2))
-    gate = tmp_path / "gate"
-    with ThreadPoolExecutor() as pool:
-        asked = [pool.submit(Client(home).ask, f"wait for {gate}") for _ in range(2)]
-        eventually(lambda: len(list(tmp_path.glob("gate.*.started"))) == 2, "both are being answered")
-        gate.touch()
-        assert {each.result().status for each in asked} == {200}
-
-
-# Versions that must not serve
 
 
 @pytest.mark.parametrize(
@@ -226,28 +164,9 @@ def test_a_version_that_cannot_serve_never_takes_traffic(
 
 
 def test_a_version_whose_interpreter_is_gone_is_reported(endpoints: LocalEndpoints, models: Models) -> None:
-    version = models.version(1)
-    gone_python = ServedVersion(
-        model_name="houses", version=1, artifact=version.artifact, model=version.model, python="/no/python"
-    )
+    gone_python = replace(models.version(2), python="/no/python")
     with pytest.raises(RunFailedError, match="/no/python cannot be started"):
         endpoints.stage("solar", gone_python, fence=1)
-
-
-def tamper_file(folder: Path) -> None:
-    target = folder / "number"
-    target.chmod(0o644)
-    target.write_text("9")
-
-
-def tamper_remove(folder: Path) -> None:
-    folder.chmod(0o755)
-    (folder / "number").unlink()
-
-
-def tamper_add(folder: Path) -> None:
-    (folder / "code").chmod(0o755)
-    (folder / "code" / "numpy.py").write_text("")
 
 
 @pytest.mark.parametrize("tamper", [tamper_file, tamper_remove, tamper_add])
@@ -266,230 +185,11 @@ def test_a_model_folder_that_was_changed_is_refused(
 
 
 def test_a_folder_of_another_artifact_is_refused(endpoints: LocalEndpoints, models: Models) -> None:
-    one, two = models.version(1), models.version(2)
-    swapped = ServedVersion(model_name="houses", version=1, artifact=one.artifact, model=two.model, python=one.python)
+    swapped = replace(models.version(2), model=models.version(1).model)
     with pytest.raises(RunFailedError, match="is not the one of"):
         endpoints.stage("solar", swapped, fence=1)
-
-
-def test_a_model_that_was_mended_can_be_staged_again(endpoints: LocalEndpoints, models: Models) -> None:
-    version = models.version(1)
-    tamper_file(Path(version.model))
-    with pytest.raises(RunFailedError):
-        endpoints.stage("solar", version, fence=1)
-    deploy(endpoints, models.version(1))
-    state = endpoints.describe("solar")
-    assert state is not None
-    assert state.weights == {1: 1.0}
-
-
-def test_the_host_itself_refuses_shares_that_nobody_released(
-    client: Client, endpoints: LocalEndpoints, models: Models, home: Path
-) -> None:
-    endpoints.stage("solar", models.version(2), fence=1)
-    path = home / "host" / "desired.json"
-    document = json.loads(path.read_bytes())
-    document["endpoints"]["solar"]["weights"] = {"2": 1.0}
-    path.write_text(json.dumps(document))
-    report = HostProcess(home / "host", None, LIMITS).tell("converge")["endpoints"][0]
-    assert "no release" in report["refusal"]
-    assert client.ask("7").body == b"1:1:7"
-
-
-def test_a_damaged_desired_state_stops_nothing_that_serves(
-    client: Client, endpoints: LocalEndpoints, models: Models, home: Path
-) -> None:
-    (home / "host" / "desired.json").write_text("{")
-    with pytest.raises(StateError, match=r"desired\.json is damaged"):
-        endpoints.stage("solar", models.version(2), fence=1)
-    assert client.ask("7").body == b"1:1:7"
-
-
-def test_a_desired_state_of_a_newer_everfit_is_left_alone(
-    client: Client, endpoints: LocalEndpoints, home: Path
-) -> None:
-    path = home / "host" / "desired.json"
-    newer = path.read_text().replace('"format": 1', '"format": 2')
-    path.write_text(newer)
-    with pytest.raises(StateError, match="newer Everfit"):
-        endpoints.settle("solar", [], fence=1)
-    assert path.read_text() == newer
-    assert client.ask("7").status == 200
-
-
-# Crashes and restarts
-
-
-def test_a_killed_worker_is_replaced_and_no_request_fails(client: Client) -> None:
-    for _ in range(3):
-        (worker,) = workers(client)
-        kill(worker)
-        assert client.ask("7").body == b"1:1:7"
-        eventually(lambda: workers(client), "another process stands there")
-
-
-def test_a_killed_front_comes_back_with_the_same_versions(
-    client: Client, endpoints: LocalEndpoints, home: Path
-) -> None:
-    """Killing the service at any moment, then starting it again: the deployment that was owed happens, once."""
-    before, port, old_workers = endpoints.describe("solar"), supervisor(home), workers(client)
-    kill(front(home))
-    assert Client(home).ask("7").body == b"1:1:7"
-    assert endpoints.describe("solar") == before
-    assert supervisor(home) == port
-    gone(old_workers)
-
-
-def test_a_killed_host_is_started_again_and_serves_the_same(
-    client: Client, endpoints: LocalEndpoints, models: Models, home: Path
-) -> None:
-    endpoints.stage("solar", models.version(2), fence=3)
-    before, old_workers = endpoints.describe("solar"), workers(client)
-    process = front(home)
-    kill(supervisor(home))
-    kill(process)
-    gone(old_workers)
-    eventually(lambda: endpoints.describe("solar") == before, "the same versions are loaded")
-    assert Client(home).ask("7").body == b"1:1:7"
-
-
-def test_a_host_without_its_supervisor_goes_on_serving(
-    client: Client, endpoints: LocalEndpoints, models: Models, home: Path
-) -> None:
-    kill(supervisor(home))
-    deploy(endpoints, models.version(2))
-    assert client.ask("7").body == b"2:2:7"
-
-
-def test_a_change_that_nobody_told_the_host_of_happens_all_the_same(
-    client: Client, endpoints: LocalEndpoints, models: Models, home: Path
-) -> None:
-    """A command that was killed between writing its wish and telling the host still gets it."""
-    endpoints.stage("solar", models.version(2), fence=1)
-    path = home / "host" / "desired.json"
-    document = json.loads(path.read_bytes())
-    release = document["endpoints"]["solar"]["releases"].pop("1")
-    artifact = document["endpoints"]["solar"]["versions"]["2"]["artifact"]
-    document["endpoints"]["solar"]["releases"]["2"] = {**release, "version": 2, "artifact": artifact}
-    document["endpoints"]["solar"]["weights"] = {"2": 1.0}
-    path.with_suffix(".new").write_text(json.dumps(document))
-    os.replace(path.with_suffix(".new"), path)
-    eventually(lambda: client.ask("7").body == b"2:2:7", "the host notices")
-
-
-def test_a_host_that_starts_with_a_changed_model_serves_nothing_and_says_why(
-    client: Client, endpoints: LocalEndpoints, models: Models, home: Path
-) -> None:
-    endpoints.stop()
-    tamper_file(Path(models.home / "models" / proof_folder(home)))
-    got = endpoints.invoke("solar", b"7", "text/csv", "*/*")
-    assert got.status == 503
-    assert b"was changed" in got.body
-    state = endpoints.describe("solar")
-    assert state is not None
-    assert state.weights == {}
-    models.version(1)
-    eventually(lambda: Client(home).ask("7").status == 200, "the mended model is loaded")
-
-
-def proof_folder(home: Path) -> str:
-    document = json.loads((home / "host" / "desired.json").read_bytes())
-    artifact: str = document["endpoints"]["solar"]["versions"]["1"]["artifact"]
-    return artifact.partition(":")[2]
-
-
-# Starting and stopping
-
-
-def test_a_stopped_host_leaves_no_process_and_starts_with_the_next_request(
-    client: Client, endpoints: LocalEndpoints, home: Path
-) -> None:
-    processes = [*workers(client), front(home), supervisor(home)]
-    assert endpoints.is_running()
-    assert endpoints.stop()
-    gone(processes)
-    assert not endpoints.is_running()
-    state = endpoints.describe("solar")
-    assert state is not None
-    assert state.weights == {}
-    assert not endpoints.stop()
-    assert endpoints.invoke("solar", b"7", "text/csv", "*/*").body == b"1:1:7"
-
-
-def test_stopping_answers_first_what_was_asked(client: Client, endpoints: LocalEndpoints, tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
-    with ThreadPoolExecutor() as pool:
-        asked = pool.submit(client.ask, f"wait for {gate}")
-        eventually(lambda: list(tmp_path.glob("gate.*.started")), "it is being answered")
-        stopped = pool.submit(endpoints.stop)
-        gate.touch()
-        assert asked.result().status == 200
-        assert stopped.result()
-
-
-def test_two_commands_that_need_the_host_at_once_start_one(home: Path, models: Models) -> None:
-    version = models.version(1)
-    adapters = [LocalEndpoints(home, None, LIMITS) for _ in range(4)]
-    try:
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda adapter: adapter.stage("solar", version, fence=1), adapters))
-        assert len(workers(Client(home))) == 1
-    finally:
-        assert [adapter.stop() for adapter in adapters] == [True, False, False, False]
-
-
-@pytest.fixture
-def taken() -> Iterator[int]:
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        yield other.getsockname()[1]
-
-
-def test_a_given_port_that_is_taken_is_an_error_that_names_it(home: Path, models: Models, taken: int) -> None:
-    adapter = LocalEndpoints(home, taken)
-    with pytest.raises(StateError, match=f"Port {taken} .* taken"):
-        adapter.stage("solar", models.version(1), fence=1)
-    assert not adapter.is_running()
-
-
-def test_the_port_is_remembered_and_never_silently_another(
-    client: Client, endpoints: LocalEndpoints, home: Path
-) -> None:
-    """The name that callers use never changes."""
-    port = client.connection.port
-    endpoints.stop()
-    client.connection.close()
-    with socket.socket() as other:
-        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        other.bind(("127.0.0.1", port))
-        other.listen()
-        with pytest.raises(StateError, match=f"Port {port} .* taken"):
-            endpoints.invoke("solar", b"7", "text/csv", "*/*")
-    assert endpoints.invoke("solar", b"7", "text/csv", "*/*").status == 200
-    assert Client(home).connection.port == port
-
-
-def test_another_port_than_that_of_the_running_host_is_an_error(client: Client, home: Path, taken: int) -> None:
-    with pytest.raises(StateError, match=f"runs on port {client.connection.port}, not {taken}"):
-        LocalEndpoints(home, taken).describe("solar")
 
 
 def test_the_secret_is_for_the_owner_alone(client: Client, home: Path) -> None:
     assert stat.S_IMODE((home / "host" / "host.json").stat().st_mode) == 0o600
     assert client.send("POST", "/-/converge", b"{}", authorization="Bearer guess").status == 403
-
-
-def test_a_state_folder_that_cannot_be_used_is_named(tmp_path: Path, models: Models) -> None:
-    home = tmp_path / "file"
-    home.write_text("")
-    with pytest.raises(StateError, match="file/host cannot be used"):
-        LocalEndpoints(home, None).stage("solar", models.version(1), fence=1)
-
-
-def test_a_refused_change_starts_no_host(home: Path, models: Models) -> None:
-    adapter = LocalEndpoints(home, None)
-    with pytest.raises(RefusedError):
-        adapter.shift("solar", {1: 1.0}, [proof(models.version(1))], fence=1)
-    assert not adapter.is_running()
-    shutil.rmtree(home)

@@ -445,6 +445,24 @@ def make_torch(folder: Path, torch: Any) -> None:
     torch.save(layer, folder / "model.pth")
 
 
+def make_keras(folder: Path, keras: Any) -> None:
+    model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(1)])
+    model.set_weights([numpy.array([[2.0], [1.0]]), numpy.array([0.0])])
+    model.save(folder / "model.keras")
+
+
+def make_saved_model(folder: Path, tensorflow: Any) -> None:
+    class Doubled(tensorflow.Module):  # type: ignore[misc]  # it is there only at run time
+        @tensorflow.function(  # type: ignore[untyped-decorator]
+            input_signature=[tensorflow.TensorSpec([None, 2], tensorflow.float32)]
+        )
+        def __call__(self, rows: Any) -> Any:
+            return {"outputs": tensorflow.linalg.matmul(rows, [[2.0], [1.0]])}
+
+    module = Doubled()
+    tensorflow.saved_model.save(module, str(folder / "1"), signatures={"serving_default": module.__call__})
+
+
 MAKERS: dict[str, tuple[str, Callable[[Path, Any], None], bool]] = {
     "xgboost regressor": ("xgboost", make_xgboost_regressor, False),
     "xgboost classifier": ("xgboost", make_xgboost_classifier, True),
@@ -456,6 +474,8 @@ MAKERS: dict[str, tuple[str, Callable[[Path, Any], None], bool]] = {
     "statsmodels formula": ("statsmodels.formula.api", make_statsmodels_formula, False),
     "torchscript": ("torch", make_torchscript, False),
     "torch": ("torch", make_torch, False),
+    "keras": ("keras", make_keras, False),
+    "saved model": ("tensorflow", make_saved_model, False),
 }
 
 
@@ -477,6 +497,17 @@ def test_models_of_other_packages_answer(folder: Path, kind: str, named: bool) -
         assert answer["predictions"] == pytest.approx([10, 1], abs=0.2)
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_prophet_forecasts_the_times_it_is_asked_for(folder: Path) -> None:
+    prophet = pytest.importorskip("prophet", reason="prophet is not installed")
+    times = pandas.date_range("2026-01-01", periods=60)
+    model = prophet.Prophet().fit(pandas.DataFrame({"ds": times, "y": range(60)}))
+    (folder / "model.pkl").write_bytes(pickle.dumps(model))
+    answer = ask(load(str(folder), None), [{"ds": "2026-03-02"}, {"ds": "2026-03-03"}])
+    assert answer["predictions"] == pytest.approx([60, 61], abs=1)
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_weights_without_a_network_are_explained(folder: Path) -> None:
     torch = pytest.importorskip("torch", reason="torch is not installed")
     torch.save(torch.nn.Linear(2, 1).state_dict(), folder / "model.pt")

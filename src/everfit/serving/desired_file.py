@@ -68,9 +68,9 @@ def locked(path: Path) -> Generator[None]:
 def is_locked(path: Path) -> bool:
     """Whether somebody living holds the lock file."""
     try:
-        with path.open("a") as file:
+        with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     except BlockingIOError:
         return True

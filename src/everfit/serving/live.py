@@ -5,6 +5,7 @@ served goes on serving. The routing of an endpoint is one object that is replace
 """
 
 import asyncio
+import os
 import sys
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
@@ -22,6 +23,8 @@ from everfit.serving.version_pool import Place, PoolState, VersionPool
 
 LONGEST_PAUSE = 30.0
 POLL = 1.0
+LARGEST_LOG = 64 * 1024 * 1024
+KEPT_OF_LOG = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,12 +111,11 @@ class LiveHost:
     def converge(self) -> None:
         """Read what is desired and set out for it; a file that cannot be read changes nothing."""
         try:
-            desired = read_desired(self._folder)
-        except StateError as error:
+            self._apply(read_desired(self._folder))
+        except (StateError, OSError) as error:
             self._report_problem(str(error))
-            return
-        self.problem = None
-        self._apply(desired)
+        else:
+            self.problem = None
 
     def _report_problem(self, problem: str) -> None:
         if problem != self.problem:
@@ -149,7 +151,7 @@ class LiveHost:
     async def _load(self, live: LiveEndpoint, number: int, pool: VersionPool, pause: float = 1.0) -> None:
         await pool.load()
         self._route(live)
-        if pool.state is not PoolState.FAILED:
+        if pool.state is not PoolState.FAILED or live.pools.get(number) is not pool:
             return
         # Whoever waits for it is told now; the next one that asks may wait for the next try.
         live.routed.set()
@@ -212,6 +214,8 @@ class LiveHost:
             if stamp != seen:
                 self.converge()
                 seen = stamp
+            for log in self._folder.glob("logs/*.log"):
+                trim_log(log)
             await asyncio.sleep(POLL)
 
     def _stamp(self) -> tuple[int, int] | None:
@@ -227,3 +231,16 @@ class LiveHost:
             task.cancel()
         pools = [pool for live in self.endpoints.values() for pool in live.pools.values()]
         await asyncio.gather(*(pool.end() for pool in pools))
+
+
+def trim_log(log: Path) -> None:
+    """Keep the end of a log that a model has made too large; its process goes on appending."""
+    with suppress(OSError):
+        if log.stat().st_size <= LARGEST_LOG:
+            return
+        with log.open("rb") as file:
+            file.seek(-KEPT_OF_LOG, os.SEEK_END)
+            end = file.read()
+        os.truncate(log, 0)
+        with log.open("ab") as file:
+            file.write(end)

@@ -156,7 +156,7 @@ def predict_saved_model(rows: Any, model: Any) -> Prediction:
     signature = model.signatures["serving_default"]
     (name,) = signature.structured_input_signature[1]
     outputs = signature(**{name: tensorflow.constant(numbers(rows))})
-    return Prediction(values=one_each(next(iter(outputs.values()))))
+    return Prediction(values=one_each(next(iter(outputs.values())).numpy()))
 
 
 def one_each(values: Any) -> Any:

@@ -18,6 +18,7 @@ from everfit.serving.frames import LENGTH, Reply, Request, encoded
 from everfit.serving.launch import command
 
 LAST_WORDS = 2000
+BUFFER = 1024 * 1024
 
 
 class WorkerLostError(Exception):
@@ -83,7 +84,8 @@ class WorkerProcess:
         code = await self.process.wait()
         how = f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
         with self.log.open("rb") as file:
-            file.seek(max(self.log_start, self.log.stat().st_size - LAST_WORDS))
+            size = self.log.stat().st_size
+            file.seek(max(min(self.log_start, size), size - LAST_WORDS))
             lines = file.read().decode(errors="replace").split("\n")
         words = "; ".join(line.strip() for line in lines if line.strip())[-500:]
         return f"{how}; it printed: {words}" if words else how
@@ -132,5 +134,5 @@ async def start_worker(version: ServedVersion, folder: Path, log: Path) -> Worke
     finally:
         theirs.close()
         os.close(life_read)
-    reader, writer = await asyncio.open_unix_connection(sock=ours)
+    reader, writer = await asyncio.open_unix_connection(sock=ours, limit=BUFFER)
     return WorkerProcess(process=process, reader=reader, writer=writer, life=life_write, log=log, log_start=start)

@@ -17,6 +17,8 @@ from everfit.serving.desired_file import locked, read_desired, write_desired
 from everfit.serving.limits import Limits
 
 USUAL = Limits()
+# Whoever asks what serves wants to know it now, and not when a slow model has been loaded after a restart.
+LOOK_PATIENCE = 30.0
 
 
 class LocalEndpoints:
@@ -39,7 +41,7 @@ class LocalEndpoints:
             return None
         if self._host.is_stopped and not self._host.is_running:
             return self._state(desired, {})
-        return self._state(desired, self._settled(name, desired.weights))
+        return self._state(desired, self._report(name, desired.weights, LOOK_PATIENCE))
 
     def stage(self, name: str, version: ServedVersion, *, fence: int) -> None:
         """Load the version beside what serves and have it answer its sample."""
@@ -133,15 +135,18 @@ class LocalEndpoints:
 
     def _settled(self, name: str, versions: Mapping[int, float] | Sequence[int]) -> dict[str, Any]:
         """Return the endpoint's report once none of the versions is being loaded any more."""
-        wanted = {str(number) for number in versions}
-        deadline = time.monotonic() + self._host.limits.load.total_seconds() * 2
+        report = self._report(name, versions, self._host.limits.load.total_seconds() * 2)
+        if is_loading(report, versions):
+            raise BackendError(f"Endpoint {name} is still loading; look again later.", retryable=True)
+        return report
+
+    def _report(self, name: str, versions: Mapping[int, float] | Sequence[int], patience: float) -> dict[str, Any]:
+        """Return the endpoint's report when the versions are loaded or *patience* (seconds) is over."""
+        deadline = time.monotonic() + patience
         while True:
             report = named(self._host.tell("await", endpoint=name, versions=list(versions)), name)
-            found = report["versions"]
-            if not any(found[number]["state"] == "loading" for number in wanted & found.keys()):
+            if not is_loading(report, versions) or time.monotonic() > deadline:
                 return report
-            if time.monotonic() > deadline:
-                raise BackendError(f"Endpoint {name} is still loading; look again later.", retryable=True)
 
     def _state(self, desired: DesiredEndpoint, report: Mapping[str, Any]) -> EndpointState:
         versions: dict[str, dict[str, Any]] = report.get("versions", {})
@@ -168,6 +173,12 @@ def named(report: Mapping[str, Any], name: str) -> dict[str, Any]:
     entries: list[dict[str, Any]] = report["endpoints"]
     nothing: dict[str, Any] = {"versions": {}}
     return next((entry for entry in entries if entry["name"] == name), nothing)
+
+
+def is_loading(report: Mapping[str, Any], versions: Mapping[int, float] | Sequence[int]) -> bool:
+    """Whether one of the versions is being loaded."""
+    found = [report["versions"].get(str(number), {}) for number in versions]
+    return any(standing.get("state") == "loading" for standing in found)
 
 
 def shares(report: Mapping[str, Any]) -> dict[int, float]:

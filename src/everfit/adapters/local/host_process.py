@@ -133,7 +133,8 @@ class HostProcess:
         """Let the host answer what it has and end; False when none was running."""
         if not self.is_running:
             return False
-        (self.folder / "stopped").touch()
+        with suppress(OSError):
+            (self.folder / "stopped").touch()
         with suppress(OSError, http.client.HTTPException):
             self._told("stop", {})
         deadline = time.monotonic() + self.limits.request.total_seconds() + 10
