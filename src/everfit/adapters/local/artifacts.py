@@ -115,8 +115,9 @@ class LocalArtifacts:
             # The endpoint host compares the files with "files" before it loads them.
             files = {path: kind for path, kind in tree.items() if ":" in kind}
             listing = json.dumps({"files": files, "tree": tree}, sort_keys=True).encode()
-            put_folder(target, self._folder(digest))
+            # The listing first: a folder without one would look tampered with after a crash between the two.
             replace_file(self._listing(digest), listing)
+            put_folder(target, self._folder(digest))
 
 
 def _plain(digest: str) -> str:
