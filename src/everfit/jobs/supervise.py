@@ -66,11 +66,11 @@ class Supervision:
 
     def _on_stop(self, *_: object) -> None:
         self._stop = True
-        if self._is_working_alone:
-            raise WishedToEndError
+        self._interrupt()
 
-    def _on_time(self, *_: object) -> None:
+    def _interrupt(self, *_: object) -> None:
         if self._is_working_alone:
+            self._is_working_alone = False
             raise WishedToEndError
 
     def _on_child(self, *_: object) -> None:
@@ -86,7 +86,6 @@ class Supervision:
             self._wish = self._wish or ("stopped" if self._stop else "timed out")
         except OSError as error:
             self._output.feed(f"[everfit: the job could not be set up: {error}]\n".encode())
-        self._is_working_alone = False
         with suppress(OSError):
             os.unlink(f"{self._task.folder}/{RESERVE_FILE}")
         self._output.close()
@@ -94,12 +93,14 @@ class Supervision:
 
     def _furnish(self) -> None:
         # Copying gigabytes can take longer than the job may, and no poll is there to see it.
-        signal.signal(signal.SIGALRM, self._on_time)
+        signal.signal(signal.SIGALRM, self._interrupt)
         self._is_working_alone = True
-        signal.setitimer(signal.ITIMER_REAL, self._task.timeout)
-        workplace.furnish(self._task)
-        self._is_working_alone = False
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, self._task.timeout)
+            workplace.furnish(self._task)
+        finally:
+            self._is_working_alone = False
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _install(self) -> int | None:
         wanted = self._task.installation
@@ -247,7 +248,11 @@ class Supervision:
         }
 
     def _failure_file(self) -> str:
-        with suppress(OSError), open(f"{self._task.ml}/output/failure", "rb") as file:
+        path = f"{self._task.ml}/output/failure"
+        # A pipe of that name would keep its reader waiting for ever.
+        if not os.path.isfile(path):
+            return ""
+        with suppress(OSError), open(path, "rb") as file:
             # A character takes four bytes at most; a secret cut in half by the limit must not slip through.
             return file.read(8 * FAILURE_FILE_LIMIT).decode(errors="replace")
         return ""

@@ -12,7 +12,7 @@ def write_json(path: str, value: object, *, durable: bool = False) -> None:
     """Replace the file at *path* in one step; *durable*: it survives a power cut."""
     partial = f"{path}.partial"
     with open(partial, "w", encoding="utf-8") as file:
-        json.dump(value, file, ensure_ascii=False, separators=(",", ":"), default=_plain)
+        json.dump(value, file, separators=(",", ":"), default=_plain)
         if durable:
             file.flush()
             os.fsync(file.fileno())

@@ -33,11 +33,14 @@ def build(folder: str, requirements: str, run: Callable[[list[str]], int | None]
     wanted = f"{folder}/requirements.txt"
     with open(wanted, "w", encoding="utf-8") as file:
         file.write(requirements)
-    if code := run([sys.executable, "-m", "venv", folder]):
-        return code
     options = ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
-    if code := run([python_of(folder), "-m", "pip", "install", *options, "-r", wanted]):
-        return code
+    for command in (
+        [sys.executable, "-m", "venv", folder],
+        [python_of(folder), "-m", "pip", "install", *options, "-r", wanted],
+    ):
+        if code := run(command):
+            remove_tree(folder)
+            return code
     with open(f"{folder}/{COMPLETE}", "w", encoding="ascii"):
         return 0
 

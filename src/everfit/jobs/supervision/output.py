@@ -19,10 +19,6 @@ class TooSlowError(Exception):
     """A regular expression takes so long that the job could not be watched over any more."""
 
 
-def _interrupt(*_: object) -> None:
-    raise TooSlowError
-
-
 class Redactor:
     """Cuts secret values out of a stream, wherever the reads happen to split them."""
 
@@ -170,6 +166,7 @@ class Claims:
         self._patterns = {name: re.compile(pattern) for name, pattern in definitions.items()}
         self._line = b""
         self._searched = ""
+        self._is_searching = False
         self.values: dict[str, float] = {}
 
     def feed(self, data: bytes) -> str | None:
@@ -189,12 +186,13 @@ class Claims:
 
     def _search(self, lines: Iterable[bytes]) -> str | None:
         # Without this, one unfortunate expression would keep the supervisor from ever stopping the script.
-        before = signal.signal(signal.SIGALRM, _interrupt)
+        before = signal.signal(signal.SIGALRM, self._interrupt)
         try:
+            self._is_searching = True
             signal.setitimer(signal.ITIMER_REAL, SEARCH_SECONDS)
             for line in lines:
                 self._search_line(line[:LINE_LIMIT].decode(errors="replace"))
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            self._is_searching = False
         except TooSlowError:
             self._patterns.pop(self._searched, None)
             return self._searched
@@ -202,6 +200,12 @@ class Claims:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
         return None
+
+    def _interrupt(self, *_: object) -> None:
+        # An alarm that comes when the search has just ended must not end anything else.
+        if self._is_searching:
+            self._is_searching = False
+            raise TooSlowError
 
     def _search_line(self, text: str) -> None:
         for name, pattern in self._patterns.items():
