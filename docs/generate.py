@@ -84,7 +84,8 @@ def row(key: Key) -> str:
     """Return the line of the page for a key."""
     default = "**required**" if key.is_required else key.default or ""
     doc = key.doc + (" *Later.*" if key.is_later else "")
-    cells = (f"`{key.name}`", key.kind.words, default, doc)
+    words = "keys with values, below" if isinstance(key.kind, Section) else key.kind.words
+    cells = (f"`{key.name}`", words, default, doc)
     return "| " + " | ".join(cell.replace("|", "\\|").replace("<", "&lt;") for cell in cells) + " |\n"
 
 

@@ -133,7 +133,7 @@ GATE: Final = ListOf(each=GATE_RULE, words="a list of rules such as - mape < 20"
 APPROVAL: Final = Either(
     single=plain.word("automatic", "manual"),
     section=Section(
-        words="{when: mape >= 20}",
+        example="{when: mape >= 20}",
         keys=(Key(name="when", kind=GATE_RULE, doc="A person decides when this holds.", is_required=True),),
     ),
 )

@@ -34,7 +34,7 @@ def word(*choices: str) -> Single:
     def parse(scalar: Scalar) -> str:
         if scalar.text not in choices:
             near = nearest(scalar.text, choices)
-            raise RuleError(f"{scalar} is not known", expected=listed(choices), nearest=near)
+            raise RuleError("it is not one of the words", nearest=near)
         return scalar.text
 
     return Single(words=listed(choices), parse=parse, json={"enum": list(choices)})
@@ -152,7 +152,7 @@ def _amount(value: str) -> tuple[int, str]:
     match = _AMOUNT.fullmatch(value.strip())
     if match is not None:
         return int(match[1]), match[2].rstrip("s") + "s"
-    if not re.search(r"[0-9 ][kKMGT]?i?B$", value):
+    if not re.search(r"[0-9] ?[A-Za-z]{0,2}[Bb]$", value):
         raise RuleError("it is not an amount of data")
     return units.size(value), "bytes"
 

@@ -82,11 +82,15 @@ def _check_columns(document: Fields, names: tuple[str, ...], data: Values, task:
 def _check_table(document: Fields, names: tuple[str, ...], data: Values, task: str | None, reading: Reading) -> None:
     at, line = ".".join(names), document.line_of(*names)
 
-    def is_absent(key: str) -> bool:
-        return document.at(*names, key) is None and document.at("data", key) is None
+    section = document.at("data")
+    written = [name.text for name, _ in section.pairs] if isinstance(section, Fields) else []
 
-    # An absent section has been told of already, and so has a missing override of it.
-    if names == ("data",) and isinstance(document.at("data"), Fields):
+    def is_absent(key: str) -> bool:
+        # A key that was mistyped has been told of already.
+        return all(nearest(name, ("target", "time")) != key for name in written)
+
+    # So has an absent section; and an environment has what the project has.
+    if names == ("data",) and isinstance(section, Fields):
         if task not in ("custom", None) and is_absent("target"):
             reading.add(line, f"{at}.target is missing", expected="the name of the column to predict")
         if task == "forecast" and is_absent("time"):

@@ -10,7 +10,7 @@ HTTPS: Final = plain.text("a URL that starts with https://", r"^https://[^\s/]+"
 
 
 TRIGGER: Final = Section(
-    words='keys with values, such as schedule: "0 0 * * SAT"',
+    example='keys with values, such as schedule: "0 0 * * SAT"',
     keys=(
         Key(name="schedule", kind=plain.parsed(SCHEDULE_WORDS, check_schedule), doc="Starts a run at these times."),
         Key(name="timezone", kind=plain.TEXT, doc="Time zone of the schedule.", default="UTC"),
@@ -121,7 +121,7 @@ MONITOR: Final = Section(
 )
 
 ALERT: Final = Section(
-    words="keys with values, such as email: ml-team@example.com",
+    example="keys with values, such as email: ml-team@example.com",
     keys=(
         Key(name="email", kind=plain.text("an e-mail address", r"^[^@\s]+@[^@\s]+$"), doc="An e-mail address."),
         Key(

@@ -198,16 +198,22 @@ class Section:
     """Known keys with their values; an unknown key is refused.
 
     Args:
+        example: instead of the list of keys, where one line shows it better.
         exactly_one: of these keys one must be there, and only one.
         at_most_one: of these keys no two may be there.
         needs: key -> key that must be there with it.
     """
 
     keys: tuple[Key, ...]
-    words: str = "keys with values"
+    example: str | None = None
     exactly_one: tuple[str, ...] = ()
     at_most_one: tuple[str, ...] = ()
     needs: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def words(self) -> str:
+        """The keys, in words."""
+        return self.example or f"keys with values: {listed(key.name for key in self.keys)}"
 
     def read(self, node: Node, at: str, reading: Reading) -> object:
         """Return a dict of the values that are there."""
@@ -215,15 +221,18 @@ class Section:
             return refuse(node, at or "the file", reading, self)
         known = {key.name: key for key in self.keys}
         values: dict[str, object] = {}
+        meant: set[str | None] = set()
         for name, child in node.pairs:
             full = f"{at}.{name.text}" if at else name.text
             if name.text not in known:
-                self._refuse_key(name, at, reading)
+                meant.add(self._refuse_key(name, at, reading))
                 continue
             values[name.text] = known[name.text].kind.read(child, full, reading)
             if known[name.text].is_later:
                 reading.later.append(full)
-        self._check_presence(node, at, reading)
+        self._check_required(node, at, meant, reading)
+        if not meant:
+            self._check_company(node, at, reading)
         return values
 
     def schema(self) -> Mapping[str, object]:
@@ -243,11 +252,13 @@ class Section:
             rules["dependentRequired"] = {name: [needed] for name, needed in self.needs.items()}
         return rules
 
-    def _refuse_key(self, name: Scalar, at: str, reading: Reading) -> None:
+    def _refuse_key(self, name: Scalar, at: str, reading: Reading) -> str | None:
+        """Note the unknown key and return the one that was probably meant."""
         names = [key.name for key in self.keys]
         place = f"{at} has no key {name.text}" if at else f"there is no key {name.text}"
         near = nearest(name.text, names) or self._deeper(name.text)
         reading.add(name.line, place, expected=listed(names), nearest=near)
+        return near
 
     def _deeper(self, name: str) -> str | None:
         """Return the full name of the key *name* in one of the sections below."""
@@ -257,12 +268,17 @@ class Section:
                 return f"{key.name}.{name}"
         return None
 
-    def _check_presence(self, node: Fields, at: str, reading: Reading) -> None:
+    def _check_required(self, node: Fields, at: str, meant: set[str | None], reading: Reading) -> None:
+        there = {name.text for name, _ in node.pairs}
+        for key in self.keys:
+            # A mistyped key is one problem, not one for its name and another for its absence.
+            if key.is_required and key.name not in there | meant:
+                full = f"{at}.{key.name}" if at else key.name
+                reading.add(node.line, f"{full} is missing", expected=key.kind.words)
+
+    def _check_company(self, node: Fields, at: str, reading: Reading) -> None:
         there = [name.text for name, _ in node.pairs]
         line, prefix = node.line, f"{at}." if at else ""
-        for key in self.keys:
-            if key.is_required and key.name not in there:
-                reading.add(line, f"{prefix}{key.name} is missing", expected=key.kind.words)
         if self.exactly_one and len([name for name in there if name in self.exactly_one]) != 1:
             found = listed(there) if there else "none"
             reading.add(

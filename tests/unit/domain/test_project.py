@@ -166,6 +166,11 @@ def test_values_of_variables_are_secrets_and_never_shown() -> None:
         ({"triggers": [{"data": {}, "drift": {}}]}, "exactly one of"),
         ({"triggers": [{"data": {}, "timezone": "UTC"}]}, "says nothing without schedule"),
         ({"triggers": [{"data": {"at_least": "500 lines"}}]}, "500 rows"),
+        ({"triggers": [{"data": {"at_least": "500mB"}}]}, "did you mean 500MB?"),
+        ({"triggers": [{"push": "main"}]}, "keys with values: branch or paths"),
+        ({"triggers": [{"tag": True}]}, "put it in quotes"),
+        ({"data": {"encoding": "utf-8\u00e9"}}, "no such text encoding"),
+        ({"environments": {"a": {"approval": ["manual"]}}}, "automatic or manual, or {when: mape >= 20}"),
         ({"triggers": [{"push": {"paths": []}}]}, "paths is empty"),
         ({"triggers": [{"api": "0"}]}, "true or false"),
         ({"environments": {}}, "environments is empty"),
@@ -192,6 +197,7 @@ def test_values_of_variables_are_secrets_and_never_shown() -> None:
         ({"environments": {"a": {"watch": {"for": "7d", "roll_back_when": ["mpe > 3"]}}}}, "did you mean mape?"),
         ({"environments": {"a": {"watch": {"for": "7d", "roll_back_when": ["mape > 3ms"]}}}}, "does not fit mape"),
         ({"environments": {"a": {"watch": {"for": "7d", "roll_back_when": ["latency_p99 > 5"]}}}}, "such as 500ms"),
+        ({"environments": {"a": {"watch": {"for": "7d", "roll_back_when": ["latency > 5s"]}}}}, "latency_p99?"),
         ({"environments": {"a": {"data": {"format": "images"}}}}, "cannot be scored by a regression task"),
         ({"monitor": {"capture": "120%"}}, "more than the whole"),
         ({"monitor": {"drift": {"against": "yesterday"}}}, "training"),
@@ -233,7 +239,15 @@ def test_a_table_without_a_target_is_refused() -> None:
     assert any("data.target is missing" in each for each in refusals_of({**with_keys(), "data": {"source": "data/"}}))
 
 
+@pytest.mark.parametrize("wrong", [{"modle": "m"}, {"gates": ["r2 >= 0.8"]}, {"data": {"source": "x", "tagret": "y"}}])
+def test_a_mistyped_key_is_one_problem_and_not_also_a_missing_one(wrong: dict[str, Any]) -> None:
+    right = {"modle": "model", "gates": "gate", "data": "data"}[next(iter(wrong))]
+    project = {name: value for name, value in with_keys().items() if name != right} | wrong
+    assert len(refusals_of(project)) == 1
+
+
 def test_one_mistake_is_one_problem() -> None:
+    assert len(refusals(alerts=[{"mail": "a@b.c"}])) == 1
     assert len(refusals(data={"format": "cvs"})) == 1
     assert len(refusals(task="forcast")) == 1
     assert len(refusals(data={"target": "${UNSET_VARIABLE}"})) == 1
