@@ -46,6 +46,8 @@ variable are secrets: they are cut out of everything that Everfit prints.
 
 One document, without tags or merge keys (`<<`); anchors and aliases are fine. A key that stands twice is refused.
 
+What a rule may say is in [gate rules](gate-rules.md), and what each metric means in [metrics](metrics.md).
+
 ## Keys
 
 *Later* marks keys that are checked, but not acted on by this release; `everfit check` names those that a project uses.
