@@ -1,9 +1,12 @@
 """Real processes that are killed, and that fight, over one state file."""
 
+import os
+import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,10 +25,20 @@ ROOT = Path(__file__).parents[2]
 KILLS = 160
 
 
-def started(*words: object) -> "subprocess.Popen[str]":
+@contextmanager
+def started(*words: object) -> Generator["subprocess.Popen[str]", None, None]:
+    """Start a program, and see to it that nothing of it is left."""
     command = [sys.executable, "-m", "tests.integration.journal_worker", *map(str, words)]
     environment = {"PYTHONPATH": f"{ROOT}/src:{ROOT}", "PYTHONWARNINGS": "error"}
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 def ended(process: "subprocess.Popen[str]") -> None:
@@ -52,7 +65,8 @@ def looked_at(folder: Path, database: Database) -> Aftermath:
 @pytest.fixture(scope="module", params=[7, 2026])
 def killed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aftermath]:
     folder = tmp_path_factory.mktemp("killed")
-    ended(started("kill", folder, request.param, KILLS))
+    with started("kill", folder, request.param, KILLS) as process:
+        ended(process)
     database = Database(folder / "state.db")
     yield looked_at(folder, database)
     database.close()
@@ -111,8 +125,9 @@ def test_the_fence_grows_with_every_take_over_after_a_kill(killed: Aftermath) ->
 def test_processes_that_fight_for_the_lease_hold_it_one_at_a_time(tmp_path: Path) -> None:
     """Two runs that finish together: one champion, no lost update."""
     names, rounds = ("one", "two", "three"), 15
-    for process in [started("fight", tmp_path, name, rounds) for name in names]:
-        ended(process)
+    with ExitStack() as fighting:
+        for process in [fighting.enter_context(started("fight", tmp_path, name, rounds)) for name in names]:
+            ended(process)
     database = Database(tmp_path / "state.db")
     after = looked_at(tmp_path, database)
     versions, history = after.registry.versions(PLACE[0]), after.registry.history(*PLACE)
