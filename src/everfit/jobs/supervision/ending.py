@@ -78,7 +78,9 @@ def message_of(facts: Facts, failure: str) -> str:
 def _sentence(facts: Facts, failure: str) -> str:
     what, ended = facts.what, f"after {facts.seconds:.1f} s"
     return {
-        "exit": f"{what} failed with exit code {facts.code} {ended}.",
+        "exit": f"{what} could not be set up."
+        if facts.code is None
+        else f"{what} failed with exit code {facts.code} {ended}.",
         "no model": f"{what} ended with exit code 0 but left no file in its model folder (SM_MODEL_DIR); "
         "save the model there.",
         "killed": f"{what} was killed by {_signal_name(facts.code)} {ended}; it was not Everfit that killed it.",
