@@ -1,12 +1,13 @@
 """What every data source promises."""
 
+import io
 import json
 import os
 import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import fsspec  # type: ignore[import-untyped]
 import pytest
@@ -120,6 +121,37 @@ def test_new_content_behind_a_url_is_noticed(data: LocalDataSource, bucket: str)
     new = data.freeze(bucket)
     assert change_between(old, new).replaced == ("a.csv",)
     assert content(data, new, "a.csv") == b"9"
+
+
+class TaggedFileSystem(fsspec.AbstractFileSystem):  # type: ignore[misc]
+    """Storage whose listings tell the digest of each content, as S3's do."""
+
+    protocol = "tagged"
+    contents: ClassVar[dict[str, bytes]] = {}
+    opened: ClassVar[list[str]] = []
+
+    def ls(self, path: str, detail: bool = True, **options: object) -> list[dict[str, object]]:
+        return [
+            {"name": name, "type": "file", "size": len(content), "ETag": blake3(content).hexdigest()}
+            for name, content in self.contents.items()
+        ]
+
+    def open(self, path: str, mode: str = "rb", **options: object) -> io.BytesIO:
+        self.opened.append(path)
+        return io.BytesIO(self.contents[path])
+
+
+def test_only_new_content_is_fetched_when_the_storage_tells_what_it_has(data: LocalDataSource) -> None:
+    fsspec.register_implementation("tagged", TaggedFileSystem, clobber=True)
+    contents, opened = TaggedFileSystem.contents, TaggedFileSystem.opened
+    contents.update({"bucket/a.csv": b"1", "bucket/b.csv": b"2"})
+    first = data.freeze("tagged://bucket")
+    assert sorted(opened) == ["bucket/a.csv", "bucket/b.csv"]
+    assert data.freeze("tagged://bucket") == first
+    assert len(opened) == 2
+    contents["bucket/a.csv"] = b"3"
+    assert change_between(first, data.freeze("tagged://bucket")).replaced == ("a.csv",)
+    assert opened[2:] == ["bucket/a.csv"]
 
 
 @pytest.mark.parametrize(

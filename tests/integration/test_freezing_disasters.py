@@ -18,6 +18,7 @@ from everfit.domain.snapshot import object_path
 # Audit events mark the places where the program touches the disk; what shall happen there, happens there exactly.
 FREEZE = """
 import os, signal, sys
+from datetime import timedelta
 from pathlib import Path
 from everfit.adapters.local.data_source import LocalDataSource
 from everfit.domain.errors import EverfitError
@@ -36,14 +37,17 @@ def watch(event, arguments):
         if seen <= int(which):
             os.truncate(source + "/big.bin", 3_000_000 + seen) if kind == "grow" else os.unlink(source + "/big.bin")
 
-data = LocalDataSource(home)
+    if event == "open" and kind == "count" and str(arguments[0]).startswith(source):
+        seen += 1
+
+data = LocalDataSource(home, quiet=timedelta(days=int(which))) if kind == "count" else LocalDataSource(home)
 sys.addaudithook(watch)
 try:
     snapshot = data.freeze(source)
 except EverfitError as error:
     print(type(error).__name__, getattr(error, "retryable", None), error)
 else:
-    print("frozen", snapshot.id, len(snapshot.files))
+    print("frozen", snapshot.id, len(snapshot.files), *([seen] if kind == "count" else []))
 """
 
 
@@ -79,6 +83,20 @@ def test_a_process_killed_anywhere_leaves_nothing_half_made_that_is_trusted(sour
         for path in kept:
             assert str(path).endswith(object_path(f"blake3:{blake3(path.read_bytes()).hexdigest()}"))
     assert moment > 15
+
+
+def test_only_files_that_may_have_changed_are_read_again(source: Path, tmp_path: Path) -> None:
+    assert freeze(tmp_path / "home", source, "count").endswith(" 3 3\n")
+    assert freeze(tmp_path / "home", source, "count").endswith(" 3 0\n")
+    (source / "a.csv").write_bytes(b"5,6\n")
+    assert freeze(tmp_path / "home", source, "count").endswith(" 3 1\n")
+
+
+def test_a_file_that_was_written_a_moment_ago_is_read_again(source: Path, tmp_path: Path) -> None:
+    for path in source.iterdir():
+        path.touch()
+    assert freeze(tmp_path / "home", source, "count", 1).endswith(" 3 3\n")
+    assert freeze(tmp_path / "home", source, "count", 1).endswith(" 3 3\n")
 
 
 def test_several_processes_can_freeze_at_once(source: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
@@ -22,16 +23,22 @@ from everfit.domain.errors import BackendError, EverfitError, NotFoundError, Req
 from everfit.domain.snapshot import FileEntry, Snapshot, SnapshotId, object_path, snapshot_of
 
 _ATTEMPTS: Final = 4
-_QUIET: Final = 2 * 10**9
+_QUIET: Final = timedelta(seconds=2)
 
 _Known = dict[str, tuple[Identity, str]]
 
 
 class LocalDataSource:
-    """Snapshots of folders, globs, files and URLs."""
+    """Snapshots of folders, globs, files and URLs.
 
-    def __init__(self, home: Path) -> None:
+    Args:
+        quiet: how long a file must have been left alone for its times to be trusted; two seconds are the coarsest
+            clock of any file system in use.
+    """
+
+    def __init__(self, home: Path, *, quiet: timedelta = _QUIET) -> None:
         self._home = home
+        self._quiet = quiet
         self._objects = ObjectStore(home / "objects")
         self._manifests = home / "snapshots"
 
@@ -40,7 +47,7 @@ class LocalDataSource:
         memory = self._manifests / f"seen-{sha256(found.name.encode()).hexdigest()[:32]}.json"
         with alone(self._objects.folder, shared=True), incoming(self._objects.folder) as folder:
             freezing = _Freezing(found, self._objects, folder, known=_read_memory(memory))
-            snapshot = snapshot_of(freezing.entries())
+            snapshot = snapshot_of(freezing.entries(int(self._quiet.total_seconds() * 1e9)))
             self._write_manifest(snapshot)
             if freezing.learnt != freezing.known:
                 replace_file(memory, json.dumps(freezing.learnt, separators=(",", ":")).encode())
@@ -125,17 +132,21 @@ class _Freezing:
         self._numbers = count()
         self._read: dict[tuple[str, Identity], FileEntry] = {}
 
-    def entries(self) -> list[FileEntry]:
-        """Return every file's entry, when all of them were the same before and after they were read."""
+    def entries(self, quiet: int) -> list[FileEntry]:
+        """Return every file's entry, when all of them were the same before and after they were read.
+
+        Args:
+            quiet: nanoseconds for which a file must have been left alone for its times to be trusted.
+        """
         changed: list[str] = []
         for attempt in range(_ATTEMPTS):
             time.sleep(0.05 * attempt)
-            started = time.time_ns()
+            still = time.time_ns() - quiet
             files = self._listed()
             new = [file for file in files if not self._is_known(file)]
             changed = self._keep(new)
             if not changed:
-                return [self._entry(file, started) for file in files]
+                return [self._entry(file, still) for file in files]
         raise BackendError(
             f"{changed[0]} went on changing while it was read. Let its writer finish, then run again.", retryable=True
         )
@@ -152,13 +163,13 @@ class _Freezing:
             bool(identity) and identity == file.identity and self._objects.holds(digest, file.size)
         )
 
-    def _entry(self, file: SourceFile, started: int) -> FileEntry:
+    def _entry(self, file: SourceFile, still: int) -> FileEntry:
         entry = self._read.get((file.path, file.identity))
         if entry is None:
             entry = FileEntry(path=file.path, size=file.size or 0, digest=self.known[file.path][1])
             self.learnt[file.path] = self.known[file.path]
         else:
-            is_quiet = file.touched is None or file.touched < started - _QUIET
+            is_quiet = file.touched is None or file.touched < still
             self.learnt[file.path] = (file.identity if is_quiet else (), entry.digest)
         return entry
 
