@@ -1,14 +1,22 @@
 """Examples of what the store and the registry keep."""
 
+import tempfile
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from everfit.domain.gate import Finding, Result, Verdict, VerdictOutcome
 from everfit.domain.run import Run, RunId
 from everfit.domain.trigger import TriggerEvent, TriggerKind
 from everfit.domain.version import FIRST_STANDING, Approval, Placement, Version
 
+SHARED_MEMORY = "/dev/shm"  # noqa: S108 - private folders are made in it
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+
+
+def quick_folder() -> "tempfile.TemporaryDirectory[str]":
+    """Return a folder for what is not about the disk: a killed process loses nothing that it gave to the system."""
+    return tempfile.TemporaryDirectory(dir=SHARED_MEMORY if Path(SHARED_MEMORY).is_dir() else None)
 
 
 def a_run(name: str = "run-1", model: str = "churn", environment: str = "production") -> Run:

@@ -1,6 +1,5 @@
 """Whatever is asked of them, the registries in memory and in SQLite answer the same, and traffic stays safe."""
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -20,10 +19,9 @@ from everfit.application.ports import Claim, Registry
 from everfit.domain.errors import EverfitError
 from everfit.domain.gate import VerdictOutcome
 from everfit.domain.version import Standing, last_good, release
-from tests.stored import START, a_placement, a_verdict, a_version, an_approval
+from tests.stored import START, a_placement, a_verdict, a_version, an_approval, quick_folder
 
 ENVIRONMENTS = ("production", "staging")
-MEMORY = "/dev/shm"  # noqa: S108 - a private folder is made in it
 environments = some.sampled_from(ENVIRONMENTS)
 numbers = some.integers(1, 4)
 outcomes = some.sampled_from([*VerdictOutcome, VerdictOutcome.APPROVED, VerdictOutcome.APPROVED])
@@ -34,8 +32,7 @@ class TwoRegistries(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        # Nothing here is about the disk: memory keeps hundreds of short lives quick.
-        self.folder = tempfile.TemporaryDirectory(dir=MEMORY if Path(MEMORY).is_dir() else None)
+        self.folder = quick_folder()
         self.clock = SettableClock(START)
         self.database = Database(Path(self.folder.name) / "state.db")
         memory = MemoryRunStore(self.clock)

@@ -1,6 +1,5 @@
 """Whatever is asked of them, the run stores in memory and in SQLite answer the same."""
 
-import tempfile
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -17,14 +16,13 @@ from everfit.application.ports import Claim, RunStore
 from everfit.domain.errors import EverfitError
 from everfit.domain.run import Outcome, Run, RunId, RunState
 from everfit.domain.trigger import EventEnd, EventRecord
-from tests.stored import START, a_run, an_event
+from tests.stored import START, a_run, an_event, quick_folder
 
 LEASE = timedelta(seconds=30)
 environments = some.sampled_from(["production", "staging"])
 run_names = some.sampled_from([f"run-{number}" for number in range(4)])
 steps = some.sampled_from(["snapshot", "train", "deploy"])
 owners = some.sampled_from(["ada", "bob", "eve"])
-MEMORY = "/dev/shm"  # noqa: S108 - a private folder is made in it
 pick = some.integers(0, 3)
 
 
@@ -33,8 +31,7 @@ class TwoStores(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        # Nothing here is about the disk: memory keeps hundreds of short lives quick.
-        self.folder = tempfile.TemporaryDirectory(dir=MEMORY if Path(MEMORY).is_dir() else None)
+        self.folder = quick_folder()
         self.clock = SettableClock(START)
         self.dead: set[str] = set()
         self.database = Database(Path(self.folder.name) / "state.db")

@@ -20,6 +20,7 @@ from everfit.domain.run import Outcome, RunState, StepOutcome
 from everfit.domain.trigger import EventEnd
 from everfit.domain.version import Standing
 from tests.integration.journal_worker import PLACE, STEPS
+from tests.stored import quick_folder
 
 ROOT = Path(__file__).parents[2]
 KILLS = 160
@@ -63,13 +64,14 @@ def looked_at(folder: Path, database: Database) -> Aftermath:
 
 
 @pytest.fixture(scope="module", params=[7, 2026])
-def killed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aftermath]:
-    folder = tmp_path_factory.mktemp("killed")
-    with started("kill", folder, request.param, KILLS) as process:
-        ended(process)
-    database = Database(folder / "state.db")
-    yield looked_at(folder, database)
-    database.close()
+def killed(request: pytest.FixtureRequest) -> Iterator[Aftermath]:
+    with quick_folder() as name:
+        folder = Path(name)
+        with started("kill", folder, request.param, KILLS) as process:
+            ended(process)
+        database = Database(folder / "state.db")
+        yield looked_at(folder, database)
+        database.close()
 
 
 def test_every_event_of_a_killed_worker_ended_exactly_once(killed: Aftermath) -> None:
