@@ -7,7 +7,6 @@ process id, and of two that start the same job one gets the lock.
 import fcntl
 import json
 import os
-import re
 import select
 import shutil
 import signal
@@ -21,19 +20,19 @@ from pathlib import Path
 
 import everfit
 from everfit.adapters.local.environments import Environments
+from everfit.adapters.local.job_request import NAME, check, description
+from everfit.adapters.local.job_result import lose, status_of
 from everfit.domain.errors import BackendError, BusyError, NotFoundError, RequestError, RunFailedError, StateError
-from everfit.domain.job import JobFailure, JobKind, JobSpec, JobState, JobStatus
+from everfit.domain.job import JobSpec, JobState, JobStatus
 from everfit.jobs.supervision import children
 from everfit.jobs.supervision.contract import SURROUNDINGS
 from everfit.jobs.supervision.files import BEGUN, read_json, write_json
-from everfit.jobs.supervision.json_values import mapping_of, number_of, text_of
-from everfit.jobs.supervision.output import join_segments, last_lines
-from everfit.serving import launch
+from everfit.jobs.supervision.json_values import mapping_of
+from everfit.jobs.supervision.output import last_lines
 
 LOG_LIMIT = 100_000_000
 LONGEST_NAP = 0.05
 BLOCK = 1 << 16
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 # -S and -I keep the user's and the site's packages away, which also makes the start fast.
 _SUPERVISE = "import sys; sys.path.append({path!r}); from everfit.jobs.supervise import main; main()"
 _FOR_PIP = ("HOME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "NETRC")
@@ -58,7 +57,7 @@ class LocalJobs:
 
     def start(self, spec: JobSpec) -> None:
         """Start the job unless it was started before; also of two that try at once, one starts it."""
-        _check(spec)
+        check(spec)
         folder = self._runs / spec.run / spec.name
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -84,7 +83,8 @@ class LocalJobs:
             os.close(lock)
 
     def _launch(self, spec: JobSpec, folder: Path, lock: int) -> None:
-        write_json(str(folder / "spec.json"), self._spec(spec, folder))
+        environment = self._environments.choose(spec.requirements, spec.code)
+        write_json(str(folder / "spec.json"), description(spec, folder, environment, self._log_limit))
         secrets = {name: spec.environment[name] for name in spec.secrets if name in spec.environment}
         surroundings = {
             name: value
@@ -105,30 +105,6 @@ class LocalJobs:
             said = "; ".join(last_lines(launched.stderr)[-1:])
             raise BackendError(f"The job {spec.name} could not be started in {folder}: {said or launched.returncode}")
 
-    def _spec(self, spec: JobSpec, folder: Path) -> dict[str, object]:
-        environment = self._environments.choose(spec.requirements, spec.code)
-        is_own = spec.kind is not JobKind.TRAIN
-        return {
-            "name": spec.name,
-            "kind": spec.kind.value,
-            "program": spec.program,
-            "command": launch.command(environment.python, spec.program) if is_own else [],
-            "code": spec.code,
-            "python": environment.python,
-            "installation": environment.folder
-            and {"folder": environment.folder, "requirements": environment.requirements},
-            "sites": [entry for entry in sys.path if entry.endswith("-packages")],
-            "parameters": dict(spec.parameters),
-            "hyperparameters": dict(spec.hyperparameters),
-            "channels": dict(spec.channels),
-            "environment": {name: value for name, value in spec.environment.items() if name not in spec.secrets},
-            "metric_definitions": dict(spec.metric_definitions),
-            "checkpoints": str(folder.parent / "checkpoints") if spec.checkpoints else None,
-            "timeout": spec.timeout.total_seconds(),
-            "grace": spec.grace.total_seconds(),
-            "log_limit": self._log_limit,
-        }
-
     def observe(self, name: str) -> JobStatus:
         """Return how the job stands; one whose supervisor is gone is ended and declared lost."""
         folder = self._folder(name)
@@ -141,7 +117,7 @@ class LocalJobs:
 
     def _observe(self, folder: Path) -> JobStatus:
         if result := read_json(str(folder / "result.json")):
-            return _status(folder, result)
+            return status_of(folder, result)
         try:
             lock = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -156,10 +132,10 @@ class LocalJobs:
             return JobStatus(state=JobState.RUNNING)
         # It may have ended between the two looks.
         if result := read_json(str(folder / "result.json")):
-            return _status(folder, result)
+            return status_of(folder, result)
         children.end_marked(str(folder))
         # One whose script was never started can be started again without harm, so it is not lost.
-        return _status(folder, _lose(folder)) if _has_begun(folder) else JobStatus(state=JobState.UNKNOWN)
+        return status_of(folder, lose(folder)) if _has_begun(folder) else JobStatus(state=JobState.UNKNOWN)
 
     def wait(self, name: str, patience: timedelta) -> JobStatus:
         """Return as soon as the job has ended, or how it stands when *patience* is over."""
@@ -220,7 +196,7 @@ class LocalJobs:
 
     def forget(self, run: str) -> None:
         """Delete everything that the jobs of a run left."""
-        if not _NAME.fullmatch(run):
+        if not NAME.fullmatch(run):
             raise RequestError(f"{run!r} is no run.")
         for folder in (self._runs / run).glob("*/"):
             if (folder / "lock").exists() and self.observe(folder.name).state is JobState.RUNNING:
@@ -247,36 +223,11 @@ class LocalJobs:
         return pid if children.start_time(pid) == identity["started"] else None
 
     def _folder(self, name: str) -> Path | None:
-        if not _NAME.fullmatch(name) or not self._runs.is_dir():
+        if not NAME.fullmatch(name) or not self._runs.is_dir():
             return None
         with os.scandir(self._runs) as entries:
             runs = sorted((entry.name for entry in entries), key=lambda run: run not in name)
         return next((self._runs / run / name for run in runs if (self._runs / run / name).is_dir()), None)
-
-
-def _check(spec: JobSpec) -> None:
-    for text in (spec.run, spec.name, *spec.channels):
-        if not _NAME.fullmatch(text):
-            raise RequestError(f"{text!r} cannot name a job or a channel; use letters, digits, '.', '_' and '-'.")
-    for channel, source in spec.channels.items():
-        if not Path(source).exists():
-            raise RequestError(f"The channel {channel} of job {spec.name} has no data: {source} does not exist.")
-    for metric, pattern in spec.metric_definitions.items():
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise RequestError(f"The metric definition {metric!r} is no regular expression: {error}.") from error
-    if spec.kind is JobKind.TRAIN:
-        _check_script(spec)
-
-
-def _check_script(spec: JobSpec) -> None:
-    if spec.code is None:
-        raise RequestError(f"The training job {spec.name} has no code.")
-    if not spec.program.endswith((".py", ".sh")):
-        raise RequestError(f"{spec.program} cannot be run; a training script is a .py or .sh file.")
-    if not (Path(spec.code) / spec.program).is_file():
-        raise RequestError(f"The training script {spec.program} is not in the code; check train.script.")
 
 
 def _is_locked_by_me(lock: int) -> bool:
@@ -293,43 +244,3 @@ def _is_watched(folder: Path) -> bool:
 
 def _has_begun(folder: Path) -> bool:
     return (folder / BEGUN).exists() or (folder / "result.json").exists()
-
-
-def _lose(folder: Path) -> dict[str, object]:
-    """Write that a job is lost: nobody watches over it any more."""
-    log = folder / "log"
-    with suppress(OSError):
-        join_segments(str(log))
-    words = [*_last_lines(log), *_last_lines(folder / "supervisor.log")]
-    spec = read_json(str(folder / "spec.json")) or {}
-    message = f"{spec.get('program')} is gone without a result: its supervisor was killed or the machine went down."
-    if words:
-        message += "\nIts last lines:\n" + "\n".join(f"  {line}" for line in words)
-    result: dict[str, object] = {"state": "failed", "failure": JobFailure.LOST.value, "message": message}
-    # A folder that cannot be written to tells the same tale the next time.
-    with suppress(OSError):
-        write_json(str(folder / "result.json"), result, durable=True)
-    return result
-
-
-def _last_lines(file: Path) -> list[str]:
-    with suppress(FileNotFoundError), file.open("rb") as text:
-        text.seek(max(0, text.seek(0, os.SEEK_END) - BLOCK))
-        return last_lines(text.read())
-    return []
-
-
-def _status(folder: Path, result: Mapping[str, object]) -> JobStatus:
-    state = JobState(result["state"])
-    failure, memory = text_of(result.get("failure")), number_of(result.get("peak_memory"))
-    return JobStatus(
-        state=state,
-        output=str(folder / "ml") if state is JobState.SUCCEEDED else None,
-        failure=None if failure is None else JobFailure(failure),
-        message=text_of(result.get("message")),
-        claims={name: float(str(value)) for name, value in mapping_of(result.get("claims")).items()},
-        seconds=number_of(result.get("seconds")),
-        peak_memory=None if memory is None else int(memory),
-        python=text_of(result.get("python")),
-        packages={name: str(value) for name, value in mapping_of(result.get("packages")).items()},
-    )
