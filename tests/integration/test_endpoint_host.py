@@ -1,5 +1,6 @@
 """The endpoint host as a client and an operator meet it: real processes, real HTTP."""
 
+import socket
 import stat
 from collections.abc import Iterator
 from dataclasses import replace
@@ -113,6 +114,13 @@ def test_a_request_that_takes_too_long_ends_and_the_process_is_replaced(client: 
     gone([before])
 
 
+def test_a_request_that_was_cut_off_never_reaches_the_model(client: Client, home: Path) -> None:
+    with socket.create_connection(("127.0.0.1", client.connection.port)) as connection:
+        connection.sendall(b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\ncut off here")
+    assert client.ask("7").status == 200
+    assert "cut off" not in (home / "host" / "logs" / "solar.v1.log").read_text()
+
+
 def test_a_request_that_kills_its_process_is_tried_once_more(client: Client, tmp_path: Path) -> None:
     assert client.ask(f"crash once {tmp_path / 'marker'}").status == 200
 
@@ -120,7 +128,7 @@ def test_a_request_that_kills_its_process_is_tried_once_more(client: Client, tmp
 def test_a_request_that_kills_every_process_fails_alone(client: Client) -> None:
     got = client.ask("crash")
     assert (got.status, got.headers["x-amzn-errortype"]) == (424, "ModelError")
-    assert "exit code 7" in got.document["OriginalMessage"]
+    assert got.document["OriginalMessage"].endswith("twice: exit code 7")
     assert client.ask("7").body == b"1:1:7"
 
 

@@ -15,6 +15,7 @@ from everfit.adapters.local.endpoints import LocalEndpoints
 from everfit.adapters.local.host_process import HostProcess
 from everfit.domain.errors import RefusedError, RunFailedError, StateError
 from everfit.serving.limits import Limits
+from everfit.serving.live import KEPT_OF_LOG, LARGEST_LOG, trim_log
 from tests.integration.host_client import Client, eventually, gone, kill, workers
 from tests.integration.served_models import Models, deploy, proof, tamper_file
 
@@ -288,6 +289,17 @@ def test_a_state_folder_that_cannot_be_used_is_named(tmp_path: Path, models: Mod
     home.write_text("")
     with pytest.raises(StateError, match="file/host cannot be used"):
         LocalEndpoints(home, None).stage("solar", models.version(1), fence=1)
+
+
+def test_a_log_that_grows_without_end_is_cut_and_keeps_its_end(tmp_path: Path) -> None:
+    log = tmp_path / "solar.v1.log"
+    log.touch()
+    os.truncate(log, LARGEST_LOG + 1)
+    with log.open("ab") as file:
+        file.write(b"last words")
+    trim_log(log)
+    assert log.stat().st_size == KEPT_OF_LOG
+    assert log.read_bytes().endswith(b"last words")
 
 
 def test_a_refused_change_starts_no_host(home: Path, models: Models) -> None:

@@ -21,6 +21,10 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 LONGEST_WAIT = 20.0
 
 
+class ClientGoneError(Exception):
+    """The client went away before it had sent its whole request."""
+
+
 class BodyTooLargeError(Exception):
     """The body of a request is larger than the limit."""
 
@@ -77,6 +81,8 @@ class Front:
         """Answer one request."""
         try:
             response = await self._respond(scope, receive)
+        except ClientGoneError:
+            return
         except BodyTooLargeError:
             response = failure(
                 "ValidationError", 413, f"The body is larger than {self._limits.body} bytes; send smaller batches."
@@ -173,6 +179,8 @@ class Front:
         size = 0
         while True:
             message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGoneError
             piece: bytes = message.get("body", b"")
             size += len(piece)
             if size > self._limits.body:

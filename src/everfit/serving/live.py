@@ -148,23 +148,26 @@ class LiveHost:
         self._do(self._load(live, number, pool))
         return pool
 
-    async def _load(self, live: LiveEndpoint, number: int, pool: VersionPool, pause: float = 1.0) -> None:
-        await pool.load()
-        self._route(live)
-        if pool.state is not PoolState.FAILED or live.pools.get(number) is not pool:
-            return
-        # Whoever waits for it is told now; the next one that asks may wait for the next try.
-        live.routed.set()
-        live.routed.clear()
-        sys.stderr.write(f"Version {number} of endpoint {live.desired.name} does not load: {pool.message}\n")
-        if number not in live.desired.weights:
-            return
-        # It has the right to serve and perhaps only the machine was too full: nobody else will try again.
-        await asyncio.sleep(pause)
-        if live.pools.get(number) is pool and number in live.desired.versions:
-            again = VersionPool(live.desired.versions[number], pool.place, self._limits)
-            live.pools[number] = again
-            await self._load(live, number, again, min(LONGEST_PAUSE, pause * 2))
+    async def _load(self, live: LiveEndpoint, number: int, pool: VersionPool) -> None:
+        """Load it; what has the right to serve is tried for ever, as perhaps only the machine was too full."""
+        pause = 1.0
+        while True:
+            await pool.load()
+            self._route(live)
+            if pool.state is not PoolState.FAILED or live.pools.get(number) is not pool:
+                return
+            # Whoever waits for it is told now; the next one that asks may wait for the next try.
+            live.routed.set()
+            live.routed.clear()
+            sys.stderr.write(f"Version {number} of endpoint {live.desired.name} does not load: {pool.message}\n")
+            if number not in live.desired.weights:
+                return
+            await asyncio.sleep(pause)
+            if live.pools.get(number) is not pool or number not in live.desired.versions:
+                return
+            pause = min(LONGEST_PAUSE, pause * 2)
+            pool = VersionPool(live.desired.versions[number], pool.place, self._limits)
+            live.pools[number] = pool
 
     def load_again(self, endpoint: str, versions: list[int]) -> None:
         """Try versions again that did not load before."""

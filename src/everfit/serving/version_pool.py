@@ -127,7 +127,7 @@ class VersionPool:
         """Put a new process in the place of one that ends."""
         await worker.process.wait()
         self._workers.discard(worker)
-        self.message = f"A process of version {self.version.version} ended: {await worker.epitaph()}"
+        self.message = f"A process of version {self.version.version} ended: {await worker.loss()}"
         await worker.end()
         while self.state in (PoolState.LOADING, PoolState.READY):
             self._crashes += 1
@@ -165,7 +165,7 @@ class VersionPool:
                 message = f"The model did not answer within {seconds:g} s; its process was replaced."
                 return Reply(status=504, body=message.encode(), content_type="text/plain")
             except WorkerLostError as error:
-                lost = str(error)
+                lost = error.how
             else:
                 self._crashes = 0
                 self._idle.put_nowait(worker)
@@ -178,7 +178,7 @@ class VersionPool:
             async with asyncio.timeout(self._limits.request.total_seconds()):
                 while True:
                     if self._idle.empty() and self._crashes >= CRASH_LOOP:
-                        raise UnavailableError(f"It crashes again and again. {self.message}")
+                        raise UnavailableError("It crashes again and again; its log says why.")
                     worker = await self._idle.get()
                     if worker.is_alive:
                         return worker

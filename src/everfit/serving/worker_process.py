@@ -22,7 +22,16 @@ BUFFER = 1024 * 1024
 
 
 class WorkerLostError(Exception):
-    """The process ended before it had answered."""
+    """The process ended before it had answered.
+
+    Args:
+        how: its exit code or signal, which a client may see.
+        last_words: what it printed, which is for its owner.
+    """
+
+    def __init__(self, how: str, last_words: str) -> None:
+        super().__init__(f"{how}; it printed: {last_words}" if last_words else how)
+        self.how = how
 
 
 class WorkerStuckError(Exception):
@@ -58,7 +67,7 @@ class WorkerProcess:
             raise WorkerStuckError from None
         except (asyncio.IncompleteReadError, ConnectionError):
             self.kill()
-            raise WorkerLostError(await self.epitaph()) from None
+            raise await self.loss() from None
         return Reply(status=answer["status"], body=body, content_type=answer["content_type"])
 
     async def receive(self) -> tuple[dict[str, Any], bytes]:
@@ -75,20 +84,19 @@ class WorkerProcess:
         except TimeoutError:
             raise UnusableModelError(f"The model was not loaded after {patience.total_seconds():g} s.") from None
         except (asyncio.IncompleteReadError, ConnectionError):
-            raise UnusableModelError(f"The model's process ended while loading: {await self.epitaph()}") from None
+            raise UnusableModelError(f"The model's process ended while loading: {await self.loss()}") from None
         if header["kind"] == "unusable":
             raise UnusableModelError(header["message"])
 
-    async def epitaph(self) -> str:
-        """Return how the process ended and the last it printed."""
+    async def loss(self) -> WorkerLostError:
+        """Wait for the end of the process and return how it was."""
         code = await self.process.wait()
         how = f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
         with self.log.open("rb") as file:
             size = self.log.stat().st_size
             file.seek(max(min(self.log_start, size), size - LAST_WORDS))
             lines = file.read().decode(errors="replace").split("\n")
-        words = "; ".join(line.strip() for line in lines if line.strip())[-500:]
-        return f"{how}; it printed: {words}" if words else how
+        return WorkerLostError(how, "; ".join(line.strip() for line in lines if line.strip())[-500:])
 
     def kill(self) -> None:
         """End the process and whatever it has started."""
