@@ -451,3 +451,14 @@ def test_a_forgotten_version_cannot_come_back_with_a_better_verdict(world: World
     with pytest.raises(RefusedError, match="rejected"):
         world.registry.register(claim, a_version(), a_placement(a_verdict(name="second thoughts")))
     assert world.registry.placements("churn", "production") == []
+
+
+def test_a_version_that_another_run_deploys_again_is_told_anew_and_stays_the_champion(world: World) -> None:
+    world.deploy(1)
+    world.clock.advance(MINUTE)
+    world.serve(world.claim("run-2"), 1)
+    assert [(one.version, one.run, one.until) for one in world.registry.history("churn")] == [
+        (1, "run-2", None),
+        (1, "run-1", START + MINUTE),
+    ]
+    assert world.standings() == {1: Standing.SERVING}

@@ -80,6 +80,13 @@ def test_the_proof_of_a_pending_version_is_a_persons_approval() -> None:
     assert release(a_version(number=1), replace(forged, approval=an_approval())).artifact == "sha256:1"
 
 
+@pytest.mark.parametrize("standing", [Standing.APPROVED, Standing.SERVING, Standing.RETIRED, Standing.ROLLED_BACK])
+def test_a_rejected_version_has_no_proof_however_it_is_said_to_stand(standing: Standing) -> None:
+    forged = replace(a_placement(a_verdict(VerdictOutcome.REJECTED), version=1), standing=standing)
+    with pytest.raises(RefusedError, match="the gate rejected it"):
+        release(a_version(number=1), replace(forged, approval=an_approval()))
+
+
 def test_a_proof_of_other_bytes_is_no_proof() -> None:
     version, placement = a_version(number=1), a_placement(version=1)
     proof = release(version, placement)
