@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from everfit.adapters.local.archive import Member, extract_archive, write_archive
-from everfit.adapters.local.disk import alone, incoming, put_folder, remove_folder, replace_file, writing
+from everfit.adapters.local.disk import alone, incoming, put_file, put_folder, remove_folder, replace_file, writing
 from everfit.adapters.local.objects import digest_of
 from everfit.adapters.local.tree import Tree, TreeFile, read_error
 from everfit.application.ports import Artifact
@@ -38,7 +38,7 @@ class LocalArtifacts:
                     digest, size = write_archive(members, file)
                     os.fsync(file.fileno())
                 temporary.chmod(0o444)
-                os.replace(temporary, self._archive(digest))
+                put_file(temporary, self._archive(digest))
         return Artifact(digest=digest, size=size)
 
     def unpacked(self, digest: str) -> str:

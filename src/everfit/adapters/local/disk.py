@@ -60,11 +60,21 @@ def replace_file(path: Path, data: bytes) -> None:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
+            put_file(Path(temporary), path)
         except OSError:
             with suppress(OSError):
                 os.unlink(temporary)
             raise
+
+
+def put_file(temporary: Path, target: Path) -> None:
+    """Give *target* the finished and synced file *temporary*, so that a loss of power cannot take it back."""
+    os.replace(temporary, target)
+    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 @contextmanager
