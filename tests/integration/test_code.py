@@ -151,6 +151,17 @@ def test_a_project_below_the_top_of_a_repository_looks_at_itself_alone(code: Loc
     assert not LocalCode(project.parent / "home").freeze(str(project), leave_out=[str(project.parent)]).is_dirty
 
 
+def test_a_hook_of_another_repository_does_not_mislead(
+    code: LocalCode, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git(project, "init", "-q")
+    git(project, "add", ".")
+    git(project, "commit", "-q", "-m", "First")
+    commit = git(project, "rev-parse", "HEAD")
+    monkeypatch.setenv("GIT_DIR", "/nowhere")
+    assert (code.freeze(str(project)).commit, code.freeze(str(project)).is_dirty) == (commit, False)
+
+
 def test_text_is_read_from_the_frozen_folder_alone(code: LocalCode, project: Path) -> None:
     (project / "requirements.txt").write_text("\ufeffnumpy\n", encoding="utf-8")
     (project / "latin.txt").write_bytes(b"\xe9")

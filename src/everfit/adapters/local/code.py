@@ -142,8 +142,10 @@ def _commit(root: str, leave_out: Sequence[str]) -> tuple[str | None, bool]:
 def _git(root: str, *arguments: str) -> str | None:
     # No optional locks: somebody may be committing; no file monitor: a repository must not start programs here.
     command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", root, *arguments]
+    # A hook of git sets GIT_DIR and more for its children: they would point at another repository.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False, env=environment)
     except subprocess.TimeoutExpired as error:
         raise BackendError(f"git did not answer within {_PATIENCE} s in {root}. Try again.", retryable=True) from error
     return done.stdout.strip() if done.returncode == 0 else None
