@@ -247,7 +247,7 @@ def _check_time_zones(
         known = time_zones()
         if zone not in known:
             what = f"triggers[{index}].timezone: there is no such time zone"
-            expected = "a name such as Europe/Paris"
+            expected = "a name such as Europe/Paris" if known else "the package tzdata; this machine knows no time zone"
             reading.add(line, what, found=zone, expected=expected, nearest=nearest(zone, known))
 
 

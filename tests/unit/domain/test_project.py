@@ -8,6 +8,7 @@ from everfit.domain.document import Reading
 from everfit.domain.errors import ProjectError
 from everfit.domain.keys import DATA, SERVE, TRAIN
 from everfit.domain.project import Backend, Data, Format, Serve, Task, Train
+from everfit.domain.project_reader import project_of
 from everfit.domain.value import Key, Single
 from tests.project_example import EXAMPLE, WEBHOOK, node_of, read_text, read_tree, refusals, with_keys
 
@@ -256,6 +257,12 @@ def test_one_mistake_is_one_problem() -> None:
 def test_promotion_from_an_environment_with_another_mistake_is_not_called_wrong() -> None:
     environments = {"staging": {"endpoint": "a b"}, "production": {"promote_from": "staging"}}
     assert len(refusals(environments=environments)) == 1
+
+
+def test_a_machine_without_time_zones_is_told_what_to_install() -> None:
+    schedule = node_of(with_keys(triggers=[{"schedule": "0 0 * * SAT", "timezone": "Europe/Paris"}]))
+    with pytest.raises(ProjectError, match="tzdata"):
+        project_of(schedule, {}, frozenset, Reading(file="everfit.yaml"))
 
 
 def test_retrain_means_no_promotion() -> None:
