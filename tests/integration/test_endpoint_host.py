@@ -15,7 +15,7 @@ from everfit.serving.limits import Limits
 from tests.integration.host_client import Client, gone, workers
 from tests.integration.served_models import Models, deploy, tamper_add, tamper_file, tamper_remove
 
-LIMITS = Limits(body=10_000, request=timedelta(seconds=2))
+LIMITS = Limits(body=10_000, request=timedelta(seconds=4))
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from everfit.serving.live import KEPT_OF_LOG, LARGEST_LOG, trim_log
 from tests.integration.host_client import Client, eventually, gone, kill, workers
 from tests.integration.served_models import Models, deploy, proof, tamper_file
 
-LIMITS = Limits(body=10_000, request=timedelta(seconds=2))
+LIMITS = Limits(body=10_000, request=timedelta(seconds=20))
 
 
 @pytest.fixture
@@ -223,6 +223,13 @@ def test_a_stopped_host_leaves_no_process_and_starts_with_the_next_request(
     assert state.weights == {}
     assert not endpoints.stop()
     assert endpoints.invoke("solar", b"7", "text/csv", "*/*").body == b"1:1:7"
+
+
+def test_a_host_whose_state_folder_was_deleted_ends(client: Client, endpoints: LocalEndpoints, home: Path) -> None:
+    processes = [*workers(client), front(home), supervisor(home)]
+    shutil.rmtree(home)
+    gone(processes)
+    assert not endpoints.is_running()
 
 
 def test_stopping_answers_first_what_was_asked(client: Client, endpoints: LocalEndpoints, tmp_path: Path) -> None:

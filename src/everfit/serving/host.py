@@ -64,7 +64,7 @@ async def serve(folder: Path, listener: socket.socket, limits: Limits) -> None:
     host.converge()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop)
-    follow = asyncio.create_task(host.follow())
+    follow = asyncio.create_task(host.follow(stop))
     try:
         await server.serve(sockets=[listener])
     finally:

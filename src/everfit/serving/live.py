@@ -7,7 +7,7 @@ served goes on serving. The routing of an endpoint is one object that is replace
 import asyncio
 import os
 import sys
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -209,10 +209,10 @@ class LiveHost:
         if error is not None:
             sys.stderr.write(f"The endpoint host met an error that it did not expect: {error!r}\n")
 
-    async def follow(self) -> None:
-        """Converge whenever the file has changed, for a change that nobody could tell of."""
+    async def follow(self, stop: Callable[[], None]) -> None:
+        """Converge whenever the file has changed, for a change that nobody could tell of; stop when the folder goes."""
         seen = None
-        while True:
+        while self._folder.is_dir():
             stamp = self._stamp()
             if stamp != seen:
                 self.converge()
@@ -220,6 +220,7 @@ class LiveHost:
             for log in self._folder.glob("logs/*.log"):
                 trim_log(log)
             await asyncio.sleep(POLL)
+        stop()
 
     def _stamp(self) -> tuple[int, int] | None:
         try:
