@@ -437,3 +437,37 @@ def test_one_rule_that_does_not_pass_rejects(results: list[Result], place: int) 
     assert (verdict.outcome is VerdictOutcome.APPROVED) == all(r is Result.PASS for r in results)
     findings[place % len(findings)] = Finding(rule="worse", result=Result.INCONCLUSIVE, reason="unknown")
     assert verdict_of(findings, AUTOMATIC, about()).outcome is VerdictOutcome.REJECTED
+
+
+def test_an_approval_rule_that_nobody_judged_asks_a_person() -> None:
+    passed = [Finding(rule="r2 >= 0.5", result=Result.PASS, reason="r2 is 0.9")]
+    verdict = verdict_of(passed, ApprovalPolicy(mode="when", when=parse_rule("mape >= 20")), about())
+    assert verdict.outcome is VerdictOutcome.NEEDS_APPROVAL
+    with pytest.raises(RuleError, match="no rule"):
+        verdict_of([], AUTOMATIC, about())
+
+
+def test_a_comparison_that_was_not_made_is_inconclusive() -> None:
+    given = scores(rmse=1.0, champion={"version": 3, "metrics": {"rmse": figure(10.0)}})
+    finding = judge([parse_rule("rmse <= champion * 1.02")], given, champion=3)[0]
+    assert finding.result is Result.INCONCLUSIVE
+    assert "they were not compared" in finding.reason
+
+
+KEYS = st.sampled_from(
+    ["rows", "challenger", "champion", "metrics", "r2", "rmse", "value", "latency", "p99", "samples"]
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(KEYS, children, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(KEYS, JSON, max_size=5))
+def test_whatever_an_evaluation_holds_it_is_judged_and_nothing_unknown_passes(evaluation: dict[str, object]) -> None:
+    given = scores_from_json(evaluation, size=1, claims={})
+    rules = [parse_rule("r2 >= 0"), parse_rule("latency_p99 < 1s"), parse_rule("rmse <= champion")]
+    for finding in judge(rules, given, champion=None):
+        known = json.dumps(evaluation, default=str)
+        assert finding.result is not Result.PASS or '"value"' in known or '"p99"' in known
