@@ -18,7 +18,8 @@ from everfit.adapters.local.ids import TimedIds
 from everfit.adapters.local.processes import this_process
 from everfit.adapters.local.registry import SqliteRegistry
 from everfit.adapters.local.run_store import SqliteRunStore
-from everfit.domain.run import Outcome, Run
+from everfit.application.ports import Claim
+from everfit.domain.run import Outcome, Run, RunId
 from everfit.domain.trigger import TriggerEvent, TriggerKind
 
 LEASE = timedelta(seconds=30)
@@ -75,17 +76,17 @@ def measure_runs(path: Path) -> None:
     database.close()
 
 
-def new_run(name: object) -> Run:
-    return Run(id=name, model="model", environment="production", started=datetime.now(UTC))  # type: ignore[arg-type]
+def new_run(name: RunId) -> Run:
+    return Run(id=name, model="model", environment="production", started=datetime.now(UTC))
 
 
-def one_step(store: SqliteRunStore, claim: object) -> None:
+def one_step(store: SqliteRunStore, claim: Claim) -> None:
     name = f"step {time.perf_counter_ns()}"
-    store.begin_step(claim, name)  # type: ignore[arg-type]
-    store.finish_step(claim, name, {"artifact": "sha256:1", "rows": 1000})  # type: ignore[arg-type]
+    store.begin_step(claim, name)
+    store.finish_step(claim, name, {"artifact": "sha256:1", "rows": 1000})
 
 
-def whole_run(store: SqliteRunStore, name: object, event: str, steps: tuple[str, ...] = STEPS) -> None:
+def whole_run(store: SqliteRunStore, name: RunId, event: str, steps: tuple[str, ...] = STEPS) -> None:
     store.accept(
         TriggerEvent(
             id=event,
