@@ -265,7 +265,9 @@ def test_a_secret_appears_nowhere(project: LineProject) -> None:
     """Secrets appear in no log, event, page or artifact."""
     secret = "hunter2-and-more"
     project.add_rows("a.csv")
-    project.edit("everfit.yaml", "  script: train.py", "  script: train.py\n  environment: {URL: 'db://me:${PASSWORD}@host'}")
+    project.edit(
+        "everfit.yaml", "  script: train.py", "  script: train.py\n  environment: {URL: 'db://me:${PASSWORD}@host'}"
+    )
     project.edit("train.py", "rows = []", "rows = []\nprint(os.environ['URL'], flush=True)\n")
     run = project.everfit("run", PASSWORD=secret)
     assert run.code == 0, run.err

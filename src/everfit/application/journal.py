@@ -72,8 +72,8 @@ def _perform(step: Step, context: Context) -> Answer | None:
     while True:
         begun = ports.clock.now()
         attempt = ports.store.begin_step(claim, step.name).attempt
-        ports.progress.step_started(step.name, attempt)
         try:
+            ports.progress.step_started(step.name, attempt)
             answer = _answer(step, context)
             _keep(step, answer, context)
         except (FencedError, StateError):
@@ -110,17 +110,21 @@ def _answer(step: Step, context: Context) -> Answer:
             return answer
         context.ports.store.wait(context.claim, f"job:{answer.job}")
         try:
-            _watch(answer.job, context.ports, shown)
+            _watch(answer.job, context.ports, shown if step.name == "train" else None)
         except KeyboardInterrupt:
             context.ports.jobs.stop(answer.job)
             raise
 
 
-def _watch(job: str, ports: Ports, shown: dict[str, int]) -> None:
-    """Show what the job prints until it has ended."""
+def _watch(job: str, ports: Ports, shown: dict[str, int] | None) -> None:
+    """Wait until the job has ended.
+
+    Args:
+        shown: bytes of each job's output that were passed on so far; None passes nothing on.
+    """
     while True:
         status = ports.jobs.wait(job, PATIENCE)
-        for output in ports.jobs.log(job, shown.get(job, 0)):
+        for output in ports.jobs.log(job, shown.get(job, 0)) if shown is not None else ():
             shown[job] = shown.get(job, 0) + len(output)
             ports.progress.printed(output)
         if status.state is not JobState.RUNNING:
