@@ -1,4 +1,4 @@
-"""A run that kills its own process with SIGKILL at one call of one port: ``python -m tests.crashing FOLDER PORT CALL WHEN [NTH]``."""
+"""A run that kills its own process at one call of one port: ``python -m tests.crashing FOLDER PORT CALL WHEN NTH``."""
 
 import os
 import signal

@@ -57,7 +57,7 @@ def project(tmp_path: Path) -> Iterator[LineProject]:
     project.down()
 
 
-@pytest.mark.parametrize(("port", "call", "when", "nth"), POINTS, ids=lambda value: str(value))
+@pytest.mark.parametrize(("port", "call", "when", "nth"), POINTS, ids=str)
 def test_a_run_killed_anywhere_goes_on_and_deploys_once(
     project: LineProject, tmp_path: Path, port: str, call: str, when: str, nth: int
 ) -> None:

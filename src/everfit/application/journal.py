@@ -124,11 +124,16 @@ def _watch(job: str, ports: Ports, shown: dict[str, int] | None) -> None:
     """
     while True:
         status = ports.jobs.wait(job, PATIENCE)
-        for output in ports.jobs.log(job, shown.get(job, 0)) if shown is not None else ():
-            shown[job] = shown.get(job, 0) + len(output)
-            ports.progress.printed(output)
+        if shown is not None:
+            _show(job, ports, shown)
         if status.state is not JobState.RUNNING:
             return
+
+
+def _show(job: str, ports: Ports, shown: dict[str, int]) -> None:
+    for output in ports.jobs.log(job, shown.get(job, 0)):
+        shown[job] = shown.get(job, 0) + len(output)
+        ports.progress.printed(output)
 
 
 def _keep(step: Step, answer: Answer, context: Context) -> None:
