@@ -14,7 +14,7 @@ import pytest
 from everfit.adapters.local.environments import Environments, is_satisfied
 from everfit.adapters.local.jobs import LocalJobs
 from everfit.domain.job import JobFailure, JobKind, JobSpec, JobState
-from everfit.jobs.supervision import children
+from everfit.jobs.supervision import children, installation
 
 PATIENCE = timedelta(seconds=60)
 SCRIPT = (
@@ -46,7 +46,8 @@ class Bench:
         self.code = folder / "code"
         self.code.mkdir()
         (self.code / "train.py").write_text(SCRIPT)
-        self.requirements = f"# what the script needs\n--no-index\nsunshine @ {package(folder).as_uri()}\n"
+        (self.code / "more.txt").write_text(f"--no-index\nsunshine @ {package(folder).as_uri()}\n")
+        self.requirements = "# what the script needs\n-r more.txt\n"
         self.jobs = LocalJobs(self.home)
 
     def spec(self, name: str, requirements: str | None = None) -> JobSpec:
@@ -160,3 +161,18 @@ def test_the_same_requirements_share_an_environment_and_others_do_not(tmp_path: 
     assert environments.choose("-r more.txt", "/code/a").folder != environments.choose("-r more.txt", "/code/b").folder
     assert environments.choose(None).python == sys.executable
     assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize(("version", "expected"), [("23.2.1", True), ("22.0", False), (None, False)])
+def test_everfits_own_pip_installs_only_when_it_is_new_enough(
+    tmp_path: Path, version: str | None, expected: bool
+) -> None:
+    if version is not None:
+        (tmp_path / f"pip-{version}.dist-info").mkdir()
+    assert installation.can_install_elsewhere([str(tmp_path), "/nowhere"]) is expected
+
+
+def test_what_is_installed_is_told_by_name_and_version(tmp_path: Path) -> None:
+    for name in ("Scikit_Learn-1.9.1.dist-info", "numpy-2.0.dist-info", "numpy", "README-1.txt"):
+        (tmp_path / name).mkdir()
+    assert installation.packages([str(tmp_path)]) == {"numpy": "2.0", "scikit-learn": "1.9.1"}

@@ -72,7 +72,9 @@ class Supervision:
             self._watch.take(lock)
             if not installation.is_complete(folder):
                 self._output.feed(b"[everfit: installing the requirements in an environment of their own]\n")
-                code = installation.build(folder, requirements, self._run_tool)
+                place = workplace.working_folder(self._task)
+                has_pip = installation.can_install_elsewhere(self._task.sites)
+                code = installation.build(folder, requirements, place, self._run_tool, has_pip=has_pip)
                 if code != 0:
                     return code
         finally:
