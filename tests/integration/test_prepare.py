@@ -1,6 +1,7 @@
 """The prepare job on real files: what it finds, what it holds out, and what it leaves behind."""
 
 import csv
+import errno
 import gzip
 import io
 import json
@@ -13,14 +14,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import pandas
+import pandas  # type: ignore[import-untyped]  # has no stubs among the dependencies
 import pytest
 
 from everfit.domain.holdout import Side, bounds, place, row_text
 from everfit.domain.snapshot import object_path
 from everfit.jobs.preparation.order import read_order
 from everfit.jobs.preparation.reporting import write_report
-from everfit.jobs.prepare import prepare
+from everfit.jobs.preparation.tables import UnreadableError
+from everfit.jobs.prepare import in_words, prepare
 
 REAL = Path(__file__).parents[2] / "../shared/data"
 
@@ -117,7 +119,7 @@ def test_a_row_never_changes_sides_between_snapshots(run: Prepare) -> None:
     """The holdout is never seen by training, and a row never changes sides between snapshots."""
     before = run(table(300), target="y")
     shuffled = table(900).splitlines()[1:]
-    random.Random(1).shuffle(shuffled)  # noqa: S311
+    random.Random(1).shuffle(shuffled)
     half = len(shuffled) // 2
     header = "row_id,size,region,y"
     after = run(
@@ -323,6 +325,12 @@ def test_a_declared_encoding_is_read_and_written_again(run: Prepare) -> None:
     assert done.report["rows"]["total"] == 100
 
 
+def test_utf_16_is_recognised_by_its_first_bytes_and_read_when_declared(run: Prepare) -> None:
+    data = table(100).encode("utf-16")
+    assert run(data).reason == "data.csv line 1 is not utf-8: byte 0 is 0xFF; set data.encoding, such as utf-16."
+    assert run(data, encoding="utf-16").text("train", encoding="utf-16").startswith("row_id,size,region,y\n")
+
+
 def test_a_declared_encoding_that_is_wrong_is_found(run: Prepare) -> None:
     assert "line 14 is not cp1252" in run(table(12).encode() + b"12,1.5,\x81,36\n", encoding="cp1252").reason
     assert "no encoding called klingon" in run(table(), encoding="klingon").reason
@@ -379,6 +387,23 @@ def test_files_with_the_columns_in_another_order_are_one_table(run: Prepare) -> 
     assert not done.failures
     assert done.text("train", "b.csv").startswith("y,region,size,row_id\n")
     assert all(int(row["y"]) == 3 * int(row["row_id"]) for row in done.rows("train", "b.csv"))
+
+
+def test_a_file_without_rows_for_a_side_is_not_written_there(run: Prepare) -> None:
+    old, new = days(60), days(20, first=60)
+    done = run({"old.csv": old, "new.csv": new}, time="day", validation=0, holdout=0.25)
+    assert [path.name for path in (done.output / "holdout").iterdir()] == ["new.csv"]
+    assert [path.name for path in (done.output / "train").iterdir()] == ["old.csv"]
+    assert not (done.output / "validation").exists()
+    assert done.profile["rows"] == 60
+
+
+def test_a_file_that_cannot_be_unpacked_is_named(run: Prepare) -> None:
+    assert run({"a.csv.gz": b"\x1f\x8bnonsense"}).reason == "a.csv.gz cannot be unpacked: Unknown compression method."
+
+
+def test_a_value_that_could_be_a_name_of_the_engine_s_is_just_a_value(run: Prepare) -> None:
+    assert not run(table(50), checks=['values(region) in [t99, d0, "it\'s {n}", north, south]']).failures
 
 
 def test_files_that_are_no_table_are_left_out_in_words(run: Prepare) -> None:
@@ -628,6 +653,12 @@ def test_the_job_fails_with_one_sentence_when_it_cannot_do_its_work(order: Write
     assert (
         base / "output/failure"
     ).read_text() == f"{base / 'manifest.json'} cannot be read: No such file or directory."
+
+
+def test_a_full_disk_is_one_sentence() -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", "/x/train/data.csv")
+    assert in_words(full) == "The disk is full (/x/train/data.csv); make room and run again."
+    assert in_words(UnreadableError("IO Error: No space left on device")).startswith("The disk is full: ")
 
 
 # Real data

@@ -57,7 +57,7 @@ def in_words(error: EverfitError | OSError) -> str:
         if error.errno == errno.ENOSPC:
             return f"The disk is full ({error.filename or 'while preparing the data'}); make room and run again."
         return f"{error.filename or 'A file'} cannot be used: {error.strerror or error}."
-    text = " ".join(str(error).split())
+    text = str(error).split("\n", 1)[0].strip()
     if "No space left" in text or "failed to offload" in text:
         return f"The disk is full: {text[:300]}; make room and run again."
     return text[:1000]

@@ -4,6 +4,7 @@ import codecs
 import csv
 import gzip
 import io
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby, islice
@@ -62,6 +63,8 @@ def codec_name(encoding: str) -> str:
 def transcoded(order: Order, scratch: Path) -> tuple[tuple[SourceFile, ...], str]:
     """Return the files as UTF-8, as copies in *scratch* where they are not, and the encoding's own name."""
     encoding = codec_name(order.encoding)
+    for file in order.files:
+        _require_unpackable(file)
     if encoding in UTF8:
         return order.files, "utf-8"
     packed = [file.path for file in order.files if file.is_compressed]
@@ -69,6 +72,16 @@ def transcoded(order: Order, scratch: Path) -> tuple[tuple[SourceFile, ...], str
         reason = f"{packed[0]} is packed and not utf-8; unpack it, or turn it into utf-8."
         raise Unusable(failing("encoding", reason, file=packed[0]))
     return tuple(_as_utf8(file, encoding, scratch / str(number)) for number, file in enumerate(order.files)), encoding
+
+
+def _require_unpackable(file: SourceFile) -> None:
+    if file.is_compressed:
+        try:
+            with open_content(file) as content:
+                content.read(HEAD)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            reason = f"{file.path} cannot be unpacked: {error}."
+            raise Unusable(failing("rows", reason, file=file.path)) from error
 
 
 def _as_utf8(file: SourceFile, encoding: str, target: Path) -> SourceFile:
@@ -99,9 +112,8 @@ def _undecodable(file: SourceFile, encoding: str) -> DataFinding:
             position += len(row)
         else:
             byte = "the end"
-    hint = (
-        "set data.encoding, such as cp1252 or latin-1" if encoding == "utf-8" else "set data.encoding to the right one"
-    )
+    likely = "utf-16" if byte in ("0xFF", "0xFE") and position == 0 else "cp1252 or latin-1"
+    hint = f"set data.encoding, such as {likely}" if encoding == "utf-8" else "set data.encoding to the right one"
     reason = f"{file.path} line {line} is not {encoding}: byte {position} is {byte}; {hint}."
     return failing("encoding", reason, file=file.path, line=line, byte=position)
 

@@ -2,11 +2,13 @@
 
 # ruff: noqa: S608 - every text of the user's goes through quote or quote_name
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from math import isfinite
 from typing import Any, Final
 
@@ -15,7 +17,8 @@ from everfit.domain.schema import Column
 from everfit.jobs.preparation.order import Order
 from everfit.jobs.preparation.tables import Database, Table, quote
 
-GUESS_ROWS: Final = 1000
+GUESS_ROWS: Final = 200
+VALUE: Final = re.compile(r"\b([tdbme])(\d+)\b")
 NO_NUMBER: Final = "t{n} IS NOT NULL AND (d{n} IS NULL OR isnan(d{n}))"
 NUMERIC: Final = (ColumnType.NUMBER, ColumnType.INTEGER)
 CLASS_LIMIT: Final = 1000
@@ -39,20 +42,29 @@ def moment_of(text: str, *, epoch: bool = False) -> str:
             microseconds or nanoseconds since 1970, told apart by their size.
     """
     formats = ", ".join(quote(form) for form in (*MONTH_FIRST, *DAY_FIRST))
-    zoned = f"CASE WHEN regexp_matches({text}, '[0-9][+-][0-9]{{2}}(:?[0-9]{{2}})?$') AND contains({text}, ':') THEN "
-    plain = f"{zoned} CAST(TRY_CAST({text} AS TIMESTAMPTZ) AS TIMESTAMP) ELSE TRY_CAST({text} AS TIMESTAMP) END"
-    forms = [plain, f"TRY_STRPTIME({text}, [{formats}])"]
-    if epoch:
-        value = number_of(text)
-        forms.insert(
-            0,
-            f"CASE WHEN regexp_full_match({text}, '(19|20)[0-9]{{2}}') THEN TRY_STRPTIME({text}, '%Y') "
-            f"WHEN regexp_full_match({text}, '(19|20)[0-9]{{6}}') THEN TRY_STRPTIME({text}, '%Y%m%d') "
-            f"WHEN abs({value}) < 1e17 THEN make_timestamp(CAST({value} * CASE WHEN abs({value}) < 1e11 THEN 1000000 "
-            f"WHEN abs({value}) < 1e14 THEN 1000 ELSE 1 END AS BIGINT)) "
-            f"WHEN abs({value}) < 1e19 THEN make_timestamp(CAST({value} / 1000 AS BIGINT)) END",
-        )
+    # Most texts are too short for an offset or end in seconds; the dearer questions are for the others only.
+    is_zoned = (
+        f"strlen({text}) > 15 AND NOT ({text}[-3] = ':' AND {text}[-6] = ':') "
+        f"AND regexp_matches({text}, ':.*[0-9][+-][0-9]{{2}}(:?[0-9]{{2}})?$')"
+    )
+    forms = [
+        f"CASE WHEN {is_zoned} THEN CAST(TRY_CAST({text} AS TIMESTAMPTZ) AS TIMESTAMP) "
+        f"ELSE TRY_CAST({text} AS TIMESTAMP) END",
+        *([_numbered(text)] if epoch else []),
+        f"TRY_STRPTIME({text}, [{formats}])",
+    ]
     return f"coalesce({', '.join(forms)})"
+
+
+def _numbered(text: str) -> str:
+    value = number_of(text)
+    return (
+        f"CASE WHEN regexp_full_match({text}, '(19|20)[0-9]{{2}}') THEN TRY_STRPTIME({text}, '%Y') "
+        f"WHEN regexp_full_match({text}, '(19|20)[0-9]{{6}}') THEN TRY_STRPTIME({text}, '%Y%m%d') "
+        f"WHEN abs({value}) < 1e17 THEN make_timestamp(CAST({value} * CASE WHEN abs({value}) < 1e11 THEN 1000000 "
+        f"WHEN abs({value}) < 1e14 THEN 1000 ELSE 1 END AS BIGINT)) "
+        f"WHEN abs({value}) < 1e19 THEN make_timestamp(CAST({value} / 1000 AS BIGINT)) END"
+    )
 
 
 def boolean_of(text: str) -> str:
@@ -100,23 +112,28 @@ class Pass:
         """Ask for *aggregate*; return the name of its answer."""
         return self._wanted.setdefault(aggregate, f"a{len(self._wanted)}")
 
-    def run(self, database: Database, source: str) -> dict[str, Any]:
-        """Read the table once."""
+    def run(self, database: Database, table: Table, source: str) -> dict[str, Any]:
+        """Read *source*, rows of *table*, once."""
         wanted = ", ".join(f"{aggregate} AS {name}" for aggregate, name in self._wanted.items())
-        return dict(zip(self._wanted.values(), database.row(f"SELECT {wanted} FROM {source}"), strict=True))
+        return dict(
+            zip(
+                self._wanted.values(), database.row(f"SELECT {wanted} FROM {typed(table, source, wanted)}"), strict=True
+            )
+        )
 
 
-def typed(table: Table, source: str) -> str:
-    """Return SQL for the rows of *source* and of each column text, number, truth, times: ``t0 d0 b0 m0 e0``."""
-    numbers = range(len(table.names))
-    texts = ", ".join(f"{table.text(n)} AS t{n}" for n in numbers)
-    values = ", ".join(
-        f"{number_of(f't{n}')} AS d{n}, {boolean_of(f't{n}')} AS b{n}, {moment_of(f't{n}')} AS m{n}, "
-        f"{moment_of(f't{n}', epoch=True)} AS e{n}"
-        for n in numbers
-    )
-    # Only what an aggregate asks for is computed.
-    return f"(SELECT *, {values} FROM (SELECT *, {texts} FROM {source}))"
+def typed(table: Table, source: str, wanted: str) -> str:
+    """Return SQL for the rows of *source* and what *wanted* names of each column's text, number, truth and times.
+
+    ``t3 d3 b3 m3 e3`` are those of column 3; ``e3`` reads plain numbers as times too.
+    """
+    # A user's own text in *wanted* may look like a name; that costs a little and changes nothing.
+    found = {(kind, int(number)) for kind, number in VALUE.findall(wanted)}
+    named = {(kind, n) for kind, n in found if n < len(table.names)}
+    texts = [f"{table.text(n)} AS t{n}" for n in sorted({n for _, n in named})]
+    readers = {"d": number_of, "b": boolean_of, "m": moment_of, "e": partial(moment_of, epoch=True)}
+    values = [f"{readers[kind](f't{n}')} AS {kind}{n}" for kind, n in sorted(named) if kind != "t"]
+    return f"(SELECT {', '.join(['*', *values])} FROM (SELECT {', '.join(['*', *texts])} FROM {source}))"
 
 
 def measure(database: Database, table: Table, order: Order) -> Measured:
@@ -132,7 +149,7 @@ def measure(database: Database, table: Table, order: Order) -> Measured:
     if order.time in table.names:
         n = table.number(str(order.time))
         asked["time"] = {"present": reading.want(f"count(t{n})"), "read": reading.want(f"count(e{n})")}
-    found = reading.run(database, typed(table, table.strict_relation or table.relation))
+    found = reading.run(database, table, table.strict_relation or table.relation)
     measured = Measured(rows=int(found[rows]))
     for n, name in enumerate(table.names):
         counts = {kind: found[answer] for kind, answer in answers[n].items()}
@@ -157,7 +174,7 @@ def _want_types(reading: Pass, n: int, guess: ColumnType | None, asked: set[Colu
     every = guess is None
     if every or guess in NUMERIC or asked & set(NUMERIC):
         answers["numbers"] = reading.want(f"count(d{n})")
-        answers["fractions"] = reading.want(f"bool_or(d{n} <> trunc(d{n}))")
+        answers["fractions"] = reading.want(f"bool_or(d{n} <> trunc(d{n}) OR isinf(d{n}))")
     if every or guess is ColumnType.BOOLEAN or ColumnType.BOOLEAN in asked:
         answers["booleans"] = reading.want(f"count(b{n})")
     if every or guess is ColumnType.TIME or ColumnType.TIME in asked:
@@ -182,8 +199,8 @@ def settle_type(known: ColumnType | None, counts: Mapping[str, Any]) -> ColumnTy
 def example(database: Database, table: Table, name: str, condition: str) -> object:
     """Return a text of the column for which *condition* holds; ``t`` in it is followed by the column's number."""
     n = table.number(name)
-    relation = typed(table, table.relation)
-    return database.row(f"SELECT min(t{n}) FROM {relation} WHERE {condition.format(n=n)}")[0]
+    found = condition.format(n=n)
+    return database.row(f"SELECT min(t{n}) FROM {typed(table, table.relation, f't{n} {found}')} WHERE {found}")[0]
 
 
 def _has_columns(rule: DataRule, table: Table) -> bool:
@@ -208,11 +225,9 @@ def want_figures(reading: Pass, table: Table, rule: DataRule) -> dict[str, str]:
             other = not_allowed(rule).format(n=numbers[0])
             return {"present": reading.want(f"count(t{numbers[0]})"), "other": reading.want(f"count_if({other})")}
         case Measure.DUPLICATES:
-            return {
-                "distinct": reading.want(
-                    f"count(DISTINCT md5_number({key_of(table, numbers or range(len(table.names)))}))"
-                )
-            }
+            every = key_of(table, numbers or range(len(table.names)))
+            distinct = f"coalesce({table.raw(numbers[0])}, '')" if len(numbers) == 1 else f"md5_number({every})"
+            return {"distinct": reading.want(f"count(DISTINCT {distinct})")}
         case Measure.FRESHNESS:
             return {"newest": reading.want(f"max(e{numbers[0]})")}
         case _:

@@ -27,8 +27,10 @@ def profile(database: Database, table: Table, columns: Sequence[Column], source:
     """Return the profile of the rows that *source* gives."""
     rows, counted = _count(database, table, columns, source)
     sampled = _take_sample(database, table, columns, source, rows)
+    spreads = _quantiles(database, columns)
     described = {
-        column.name: counted[n] | _describe(database, n, column.type, sampled) for n, column in enumerate(columns)
+        column.name: counted[n] | spreads.get(n, {}) | _frequent(database, n, column.type, sampled)
+        for n, column in enumerate(columns)
     }
     return {"rows": rows, "sample": sampled, "columns": described, "correlation": _correlation(database, columns)}
 
@@ -54,7 +56,7 @@ def _count(
                 "mean_length": f"avg(length(t{n}))",
             }
         wanted.append({name: reading.want(aggregate) for name, aggregate in answers.items()})
-    found = reading.run(database, typed(table, source))
+    found = reading.run(database, table, source)
     total = int(found[rows])
     described: list[dict[str, object]] = []
     for column, answers in zip(columns, wanted, strict=True):
@@ -76,20 +78,29 @@ def _take_sample(database: Database, table: Table, columns: Sequence[Column], so
     kept = ", ".join(
         f"d{n}" if column.type in NUMERIC else f"left(t{n}, {LONGEST}) AS t{n}" for n, column in enumerate(columns)
     )
-    database.rows(f"CREATE TEMP TABLE sampled AS SELECT {kept} FROM {typed(table, picked)}")
+    database.rows(f"CREATE TEMP TABLE sampled AS SELECT {kept} FROM {typed(table, picked, kept)}")
     return int(database.row("SELECT count(*) FROM sampled")[0])
 
 
-def _describe(database: Database, n: int, kind: ColumnType, rows: int) -> dict[str, object]:
-    if kind in NUMERIC:
-        spread = database.row(f"SELECT quantile_cont(d{n}, {list(QUANTILES)}) FROM sampled WHERE isfinite(d{n})")[0]
-        return {"quantiles": [rounded(value) for value in spread or ()]}
-    if kind is ColumnType.TEXT:
-        frequent = database.rows(
-            f"SELECT t{n}, count(*) FROM sampled WHERE t{n} IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {FREQUENT}"
-        )
-        return {"top": [[value, count] for value, count in frequent], "top_of": rows}
-    return {}
+def _quantiles(database: Database, columns: Sequence[Column]) -> dict[int, dict[str, object]]:
+    numeric = [n for n, column in enumerate(columns) if column.type in NUMERIC]
+    if not numeric:
+        return {}
+    wanted = ", ".join(f"quantile_cont(d{n}, getvariable('q')) FILTER (WHERE isfinite(d{n}))" for n in numeric)
+    database.rows(f"SET VARIABLE q = {list(QUANTILES)}")
+    spreads = database.row(f"SELECT {wanted} FROM sampled")
+    return {
+        n: {"quantiles": [rounded(value) for value in spread or ()]} for n, spread in zip(numeric, spreads, strict=True)
+    }
+
+
+def _frequent(database: Database, n: int, kind: ColumnType, rows: int) -> dict[str, object]:
+    if kind is not ColumnType.TEXT:
+        return {}
+    frequent = database.rows(
+        f"SELECT t{n}, count(*) FROM sampled WHERE t{n} IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {FREQUENT}"
+    )
+    return {"top": [[value, count] for value, count in frequent], "top_of": rows}
 
 
 def _correlation(database: Database, columns: Sequence[Column]) -> dict[str, object]:

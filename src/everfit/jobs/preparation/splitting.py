@@ -120,16 +120,22 @@ def _sampled(database: Database, table: Table, order: Order, found: Split) -> Sp
 def write_sides(database: Database, table: Table, found: Split, output: Path, order: Order) -> Split | DataFinding:
     """Write the rows of each side below *output*, under the names and in the order of the user's files.
 
+    A file of which a side has no row is not written there, unless that leaves the side without any file.
     Nothing is left there when a side that must have rows got none: then the failing finding is returned.
     """
     sides = [side for side in Side if side is not Side.VALIDATION or order.validation > 0]
     rows: dict[Side, int] = {}
     for side in sides:
-        targets = [(part, output / side.value / part.file.path) for part in table.parts]
-        rows[side] = sum(_write(database, table, part, found.conditions[side], target) for part, target in targets)
+        targets = {output / side.value / part.file.path: part for part in table.parts}
+        written = {
+            target: _write(database, table, part, found.conditions[side], target) for target, part in targets.items()
+        }
+        rows[side] = sum(written.values())
+        for target in [target for target, count in written.items() if rows[side] and not count]:
+            target.unlink()
         if not rows[side] and side is not Side.VALIDATION:
-            for written in sides:
-                shutil.rmtree(output / written.value, ignore_errors=True)
+            for other in sides:
+                shutil.rmtree(output / other.value, ignore_errors=True)
             reason = f"No row falls into the {side.value} part: more rows, or another data.holdout, are needed."
             return failing("split", reason)
     return replace(found, rows=rows)
@@ -173,7 +179,9 @@ def training_rows(table: Table, found: Split, output: Path) -> str:
     """Return SQL for the training rows: what was written, or the source where that cannot be read so easily."""
     if table.encoding != "utf-8" or len(table.parts) > REREAD_PARTS:
         return f"(FROM {table.relation} WHERE {found.conditions[Side.TRAIN]})"
+    written = [(part, output / Side.TRAIN.value / part.file.path) for part in table.parts]
     return union(
-        part.relation.replace(quote(str(part.file.content)), quote(str(output / Side.TRAIN.value / part.file.path)))
-        for part in table.parts
+        part.relation.replace(quote(str(part.file.content)), quote(str(target)))
+        for part, target in written
+        if target.exists()
     )

@@ -3,6 +3,7 @@
 The columns are called ``c0``, ``c1`` … inside, so that no name of the user's can clash with another or with SQL.
 """
 
+import os
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ MISSING: Final = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None")
 """Texts that count as missing, as they do for pandas."""
 
 MEMORY: Final = "1200MB"
+THREADS: Final = 8
 
 Row = tuple[Any, ...]
 
@@ -42,6 +44,7 @@ class Database:
         # The temporary folder is used for sorting and grouping more than fits into the memory limit.
         self._connection.execute(f"SET memory_limit = '{MEMORY}'")
         self._connection.execute(f"SET temp_directory = {quote(str(scratch))}")
+        self._connection.execute(f"SET threads = {min(os.cpu_count() or 1, THREADS)}")
         self._connection.execute("SET TimeZone = 'UTC'")
         self._connection.execute("SET enable_progress_bar = false")
 
