@@ -556,3 +556,14 @@ def test_the_job_leaves_its_evaluation_and_nothing_temporary(tmp_path: Path) -> 
     assert json.loads((tmp_path / "ml/output/evaluation.json").read_text())["rows"] == ROWS
     assert sorted(path.name for path in (tmp_path / "ml").iterdir()) == ["input", "output"]
     assert [path.name for path in (tmp_path / "ml/output").iterdir()] == ["evaluation.json"]
+
+
+def test_the_scorer_needs_nothing_but_the_standard_library() -> None:
+    program = (
+        "import sys, everfit.jobs.score; print(sorted({'numpy', 'duckdb', 'pandas', 'blake3'} & set(sys.modules)))"
+    )
+    source = str(Path(__file__).parents[2] / "src")
+    ended = subprocess.run(
+        [sys.executable, "-c", program], env={"PYTHONPATH": source}, capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.strip() == "[]"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Final, TextIO, cast
 
 from everfit.domain.errors import RequestError
-from everfit.jobs.preparation.tables import MISSING
+from everfit.jobs.csv_cells import CONVERTERS, MISSING, narrow, text
 from everfit.jobs.request_log import Request, write_request
 
 Record = dict[str, object]
@@ -34,7 +34,6 @@ IMAGE_TYPES: Final[Mapping[str, str]] = {
 SCORED_FORMATS: Final = ("csv", "jsonl", "parquet", "images")
 JSON_LINES: Final = ("application/jsonlines", "application/jsonl", "application/x-jsonlines", "application/x-ndjson")
 
-_NUMBER: Final = re.compile(r"[-+]?(?:0|[1-9]\d*)?(?:\.\d*)?(?:[eE][-+]?\d+)?")
 _WHOLE: Final = re.compile(r"[-+]?(?:0|[1-9]\d*)")
 
 
@@ -231,20 +230,14 @@ def _delimiter(header: str, target: str | None) -> str:
 
 
 def _csv_records(source: Source, path: Path) -> Iterator[Record]:
-    kinds, is_kept = source.kinds, source.content_type == "text/csv"
+    is_kept = source.content_type == "text/csv"
+    converters: dict[str, Callable[[str], object]] = {}
     for cells in _cells(source, path):
-        yield {name: cell if is_kept else typed(cell, kinds.get(name, "text")) for name, cell in cells.items()}
-
-
-def typed(cell: str, kind: str) -> object:
-    """Return a CSV cell as the value that a client would send."""
-    if cell in MISSING:
-        return None
-    if kind in ("number", "integer") and _NUMBER.fullmatch(cell):
-        return int(cell) if _WHOLE.fullmatch(cell) else float(cell)
-    if kind == "boolean" and cell.lower() in ("true", "false"):
-        return cell.lower() == "true"
-    return cell
+        if is_kept:
+            yield {**cells}
+            continue
+        converters = converters or {name: CONVERTERS.get(source.kinds.get(name, "text"), text) for name in cells}
+        yield {name: None if cell in MISSING else converters[name](cell) for name, cell in cells.items()}
 
 
 def _with_kinds(source: Source) -> Source:
@@ -255,19 +248,9 @@ def _with_kinds(source: Source) -> Source:
     for path in files(source.folder):
         for cells in _cells(source, path):
             for name, cell in cells.items():
-                _narrow(possible.setdefault(name, {"number", "boolean"}), cell)
+                narrow(possible.setdefault(name, {"number", "boolean"}), cell)
     kinds = {name: next(iter(sorted(kinds, reverse=True)), "text") for name, kinds in possible.items()}
     return replace(source, kinds=kinds)
-
-
-def _narrow(kinds: set[str], cell: str) -> None:
-    """Remove from *kinds* what the cell cannot be."""
-    if cell in MISSING:
-        return
-    if "number" in kinds and not (_NUMBER.fullmatch(cell) and any(map(str.isdigit, cell))):
-        kinds.discard("number")
-    if "boolean" in kinds and cell.lower() not in ("true", "false"):
-        kinds.discard("boolean")
 
 
 def _write_images(source: Source, file: IO[bytes]) -> Holdout:
