@@ -45,7 +45,8 @@ def _serving(champion: int, environment: Environment, workspace: Workspace, port
     if not ports.endpoints.is_running():
         return Examined(name=environment.name, is_well=None, words=STOPPED)
     if state is None or state.weights.get(champion) != 1.0:
-        words = f"version {champion} should serve behind {environment.endpoint}, which does not say so; see host.log"
+        hint = "`everfit rollback` or `everfit run --force` brings them together"
+        words = f"version {champion} should serve behind {environment.endpoint}, which serves something else; {hint}"
         return Examined(name=environment.name, is_well=False, words=words)
     return Examined(
         name=environment.name, is_well=True, words=f"version {champion} serves, whole and approved, at {state.url}"

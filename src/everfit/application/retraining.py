@@ -103,6 +103,7 @@ def begin(request: Request, workspace: Workspace, environment: Environment, port
             model=workspace.model,
             environment=environment.name,
             started=now,
+            actor=request.actor,
             force=request.force,
             promote=promote,
         )

@@ -63,6 +63,7 @@ class Run:
     """One pass of the loop for one model in one environment.
 
     Args:
+        actor: who or what it was started by.
         fence: grows with every take-over; whoever holds an older number may change nothing.
         outcome: set when the run ends, or ``NEEDS_APPROVAL`` while it waits for a person.
         waits_for: such as ``job:…`` or ``approval``, while the run waits.
@@ -76,6 +77,7 @@ class Run:
     started: datetime
     state: RunState = RunState.QUEUED
     fence: int = 0
+    actor: str = "unknown"
     force: bool = False
     promote: int | None = None
     outcome: Outcome | None = None

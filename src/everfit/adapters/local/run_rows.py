@@ -15,14 +15,15 @@ from everfit.domain.trigger import EventEnd, EventRecord, TriggerEvent, TriggerK
 def add_run(rows: Statements, run: Run) -> None:
     """Write a new run."""
     rows.write(
-        "insert into run (id, model, environment, state, started, fence, force, promote, outcome, reason,"
-        " waits_for, version, error, ended) values (:id, :model, :environment, :state, :started, :fence, :force,"
-        " :promote, :outcome, :reason, :waits_for, :version, :error, :ended)",
+        "insert into run (id, model, environment, state, started, actor, fence, force, promote, outcome, reason,"
+        " waits_for, version, error, ended)"
+        " values (:id, :model, :environment, :state, :started, :actor, :fence, :force, :promote, :outcome, :reason, :waits_for, :version, :error, :ended)",
         {
             **_moving(run),
             "model": run.model,
             "environment": run.environment,
             "started": instant(run.started),
+            "actor": run.actor,
             "force": int(run.force),
             "promote": run.promote,
         },
@@ -201,6 +202,7 @@ def _run(row: Row) -> Run:
         fence=row["fence"],
         force=bool(row["force"]),
         promote=row["promote"],
+        actor=row["actor"],
         outcome=None if row["outcome"] is None else Outcome(row["outcome"]),
         reason=row["reason"],
         waits_for=row["waits_for"],

@@ -15,16 +15,16 @@ def deploy(context: Context) -> Answer:
     placement = ports.registry.placement(context.project.model, environment.name, number)
     before = ports.registry.champion(context.project.model, environment.name)
     proof = release(version, placement)
-    stale = _stale_comparison(placement, before, number)
-    if stale is not None:
-        return End(outcome=Outcome.FAILED, reason=stale)
+    late = _taken_back(context, before, number) or _stale_comparison(placement, before, number)
+    if late is not None:
+        return End(outcome=Outcome.FAILED, reason=late)
     _shift(context, version, proof)
     reason = "first version" if before is None else f"passed its gate against version {before}"
     if context.run.promote is not None:
         reason = f"promoted: {reason}"
     if placement.approval is not None:
         reason = f"{reason}; approved by {placement.approval.actor}: {placement.approval.reason}"
-    ports.registry.served(context.claim, proof, reason=reason, actor=context.run.id)
+    ports.registry.served(context.claim, proof, reason=reason, actor=context.run.actor)
     keep = last_good(ports.registry.history(context.project.model, environment.name), number)
     ports.endpoints.settle(
         environment.endpoint, [n for n in (number, keep) if n is not None], fence=context.claim.fence
@@ -37,6 +37,14 @@ def deploy(context: Context) -> Answer:
             "url": state.url if state else None,
         }
     )
+
+
+def _taken_back(context: Context, champion: int | None, number: int) -> str | None:
+    """Say that this run's version has served and was taken back since, while the run was broken off."""
+    history = context.ports.registry.history(context.project.model, context.environment.name)
+    if champion == number or all(served.run != context.run.id for served in history):
+        return None
+    return f"version {number} served, and was taken back for version {champion} while the run was broken off"
 
 
 def _stale_comparison(placement: Placement, champion: int | None, number: int) -> str | None:

@@ -1,6 +1,9 @@
 """End the run: say what serves, and let go of what no longer has to be kept."""
 
+from contextlib import suppress
+
 from everfit.application.step import Answer, Context, End
+from everfit.domain.errors import RefusedError
 from everfit.domain.retention import removable, unused_artifacts
 from everfit.domain.run import Outcome
 
@@ -24,8 +27,12 @@ def _forget(context: Context) -> list[int]:
     names = {*context.project.environments, *(served.environment for served in history)}
     placements = [placement for name in sorted(names) for placement in registry.placements(model, name)]
     numbers = removable(versions, placements, history, KEPT_VERSIONS)
+    gone: list[int] = []
     for number in numbers:
-        registry.forget(model, number)
-    for digest in unused_artifacts(versions, numbers):
+        # It may have been promoted or approved since the list was read.
+        with suppress(RefusedError):
+            registry.forget(model, number)
+            gone.append(number)
+    for digest in unused_artifacts(versions, gone):
         context.ports.artifacts.delete(digest)
-    return list(numbers)
+    return gone

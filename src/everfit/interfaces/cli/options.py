@@ -1,10 +1,11 @@
 """Options that many commands share, and how a command gets at its project."""
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -69,9 +70,20 @@ def dry_run_option(command: Command) -> Command:
 
 def print_json(values: Mapping[str, object]) -> None:
     """Print one JSON object with the version of its schema."""
-    print(json.dumps({"schema": JSON_VERSION, **values}, indent=2, default=str))
+    print(json.dumps(_plain({"schema": JSON_VERSION, **values}), indent=2, default=str, allow_nan=False))
 
 
 def print_list(rows: Sequence[Mapping[str, object]]) -> None:
     """Print a JSON array."""
-    print(json.dumps(rows, indent=2, default=str))
+    print(json.dumps(_plain(rows), indent=2, default=str, allow_nan=False))
+
+
+def _plain(value: object) -> object:
+    """Return *value* without what JSON cannot say: NaN and infinity, which a script may claim, become null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {name: _plain(below) for name, below in cast("Mapping[str, object]", value).items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(below) for below in cast("list[object]", value)]
+    return value
