@@ -24,7 +24,7 @@ def judge(rule: DataRule, figures: Figures) -> DataFinding:
     """Say whether *rule* holds for what was measured.
 
     Args:
-        figures: what the measure needs, as ``everfit.jobs.preparation.measuring`` names it.
+        figures: what the measure needs, as ``everfit.jobs.preparation.figures`` names it.
     """
     result, reason = JUDGES[rule.measure](rule, figures)
     column = rule.columns[0] if len(rule.columns) == 1 else None

@@ -19,6 +19,7 @@ from everfit.domain.gate import Result
 from everfit.domain.schema import compare, compare_labels, order_labels
 from everfit.jobs.preparation import delimited, measuring
 from everfit.jobs.preparation.delimited import Unusable, failing
+from everfit.jobs.preparation.figures import Measured, figures_of
 from everfit.jobs.preparation.files import prepare_files
 from everfit.jobs.preparation.lines import read_lines
 from everfit.jobs.preparation.order import LEAST_ROWS, Order, read_order
@@ -132,17 +133,15 @@ def _require_columns(table: Table, order: Order) -> None:
         raise Unusable(*findings)
 
 
-def declared_finding(
-    database: Database, table: Table, order: Order, measured: measuring.Measured, rule: DataRule
-) -> DataFinding:
+def declared_finding(database: Database, table: Table, order: Order, measured: Measured, rule: DataRule) -> DataFinding:
     """Return what a rule of the project says."""
     unknown = [name for name in rule.columns if name not in table.names]
     if unknown:
         return missing_column(rule.text, unknown[0], table.names)
-    return judge(rule, measuring.figures_of(database, table, rule, measured, order))
+    return judge(rule, figures_of(database, table, rule, measured, order))
 
 
-def standing_findings(order: Order, measured: measuring.Measured) -> list[DataFinding]:
+def standing_findings(order: Order, measured: Measured) -> list[DataFinding]:
     """Return what the rules that always hold say."""
     findings: list[DataFinding] = []
     if measured.rows < LEAST_ROWS:
@@ -162,7 +161,7 @@ def standing_findings(order: Order, measured: measuring.Measured) -> list[DataFi
     return findings
 
 
-def _time_findings(time: str, measured: measuring.Measured) -> list[DataFinding]:
+def _time_findings(time: str, measured: Measured) -> list[DataFinding]:
     figures = measured.figures["time"]
     read, present = int(str(figures["read"])), int(str(figures["present"]))
     findings: list[DataFinding] = []

@@ -18,7 +18,7 @@ from everfit.domain.gate import Result
 from everfit.domain.holdout import Side, bounds, place
 from everfit.domain.schema import compare_labels, order_labels
 from everfit.jobs.preparation.delimited import failing
-from everfit.jobs.preparation.measuring import class_figures
+from everfit.jobs.preparation.figures import class_figures
 from everfit.jobs.preparation.order import LEAST_ROWS, Order, SourceFile
 from everfit.jobs.preparation.reporting import Report
 

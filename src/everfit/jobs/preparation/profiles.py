@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from everfit.domain.check import ColumnType
 from everfit.domain.schema import Column
-from everfit.jobs.preparation.measuring import NUMERIC, Pass, plain, typed
+from everfit.jobs.preparation.measuring import NUMERIC
 from everfit.jobs.preparation.tables import Database, Table
+from everfit.jobs.preparation.values import Pass, plain, typed
 
 SAMPLE_ROWS: Final = 100_000
 CORRELATED: Final = 50

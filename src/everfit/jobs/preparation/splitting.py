@@ -14,9 +14,9 @@ from typing import Final
 from everfit.domain.check import DataFinding
 from everfit.domain.holdout import CutoffChoice, Side, bounds, choose_cutoff
 from everfit.jobs.preparation.delimited import CHUNK, failing
-from everfit.jobs.preparation.measuring import key_of, moment_of
 from everfit.jobs.preparation.order import Order
 from everfit.jobs.preparation.tables import Database, Table, TablePart, quote, quote_name, union
+from everfit.jobs.preparation.values import key_of, moment_of
 
 SAMPLE_ROWS: Final = 50
 REREAD_PARTS: Final = 200
