@@ -1,6 +1,7 @@
 """The one place that chooses concrete adapters."""
 
-from collections.abc import Mapping
+import glob
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,14 +27,18 @@ from everfit.domain.project import Data, Environment, Project
 from everfit.settings import Settings
 
 
-def open_workspace(folder: Path, settings: Settings) -> Workspace:
-    """Read the project in *folder*, with its paths resolved; raise ``ProjectError`` with everything wrong in it."""
+def open_workspace(folder: Path, settings: Settings, *, needs_variables: bool = True) -> Workspace:
+    """Read the project in *folder*, with its paths resolved; raise ``ProjectError`` with everything wrong in it.
+
+    Args:
+        needs_variables: whether a ``${NAME}`` without a value is wrong; going back must not depend on a secret.
+    """
     folder = folder.resolve()
-    project = _resolved(folder, read_project(folder, settings.variables))
+    project = _resolved(folder, read_project(folder, settings.variables, needs_variables=needs_variables))
     sources = [project.data, *(each.data for each in project.environments.values() if each.data is not None)]
-    places = (_below(folder, data) for data in sources)
+    places = (place for data in sources for place in _below(folder, data))
     # A changed gate is no new code: what a training depends on in everfit.yaml has a digest of its own.
-    return Workspace(folder=str(folder), project=project, leave_out=("everfit.yaml", *filter(None, places)))
+    return Workspace(folder=str(folder), project=project, leave_out=("everfit.yaml", *places))
 
 
 def open_ports(workspace: Workspace, settings: Settings, progress: Progress) -> Ports:
@@ -76,13 +81,15 @@ def _placed(folder: Path, data: Data) -> Data:
     return data if "://" in data.source else replace(data, source=str(folder / data.source))
 
 
-def _below(folder: Path, data: Data) -> str:
-    """Return the data's place below the project folder; a glob counts from its first fixed folder on."""
-    if "://" in data.source:
-        return ""
-    fixed = data.source.split("*", 1)[0].rstrip("/")
-    path = Path(fixed)
-    return str(path.relative_to(folder)) if path.is_relative_to(folder) and path != folder else ""
+def _below(folder: Path, data: Data) -> Iterator[str]:
+    """Yield what of the data lies below the project folder: a folder, or each file of a glob."""
+    source = data.source.removeprefix("file://")
+    if "://" in source:
+        return
+    for place in glob.glob(source, recursive=True):
+        path = Path(place)
+        if path.is_relative_to(folder) and path != folder:
+            yield str(path.relative_to(folder))
 
 
 TEMPLATES = KINDS

@@ -279,6 +279,7 @@ def test_a_secret_appears_nowhere(project: LineProject) -> None:
     kept = [file for file in (project.folder / ".everfit").rglob("*") if file.is_file()]
     assert secret not in shown
     assert [file for file in kept if secret.encode() in file.read_bytes()] == []
+    assert project.everfit("status").code == 0
     missing = project.everfit("run")
     assert missing.code == 2
     assert "PASSWORD" in missing.err

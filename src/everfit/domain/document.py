@@ -93,9 +93,14 @@ Node = Scalar | Items | Fields
 
 @dataclass(slots=True, kw_only=True)
 class Reading:
-    """What reading a file has found so far: every problem, not only the first."""
+    """What reading a file has found so far: every problem, not only the first.
+
+    Args:
+        needs_variables: whether a variable without a value is a problem; it is none for who only looks or goes back.
+    """
 
     file: str
+    needs_variables: bool = True
     problems: list[Problem] = field(default_factory=list[Problem])
     later: list[str] = field(default_factory=list[str])
     replaced: dict[str, str] = field(default_factory=dict[str, str])
@@ -183,7 +188,7 @@ def _replaced(scalar: Scalar, variables: Mapping[str, str], reading: Reading) ->
         is_known = False
         if name is None:
             reading.add(scalar.line, "no name and } after ${", found=scalar, expected="${NAME}, or $${ for a plain ${")
-        else:
+        elif reading.needs_variables:
             reading.add(scalar.line, f"the environment variable {name} is not set", expected=f"a value for {name}")
         return ""
 

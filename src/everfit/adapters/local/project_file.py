@@ -13,17 +13,18 @@ from everfit.domain.project_reader import project_of
 FILE_NAME = "everfit.yaml"
 
 
-def read_project(folder: Path, variables: Mapping[str, str]) -> Project:
+def read_project(folder: Path, variables: Mapping[str, str], *, needs_variables: bool = True) -> Project:
     """Return the project in *folder*.
 
     Args:
         folder: holds ``everfit.yaml``.
         variables: what stands for each ``${NAME}`` in it.
+        needs_variables: whether a ``${NAME}`` without a value is a problem.
 
     Raises:
         ProjectError: with every problem that was found, also when there is no such file.
     """
-    reading = Reading(file=FILE_NAME)
+    reading = Reading(file=FILE_NAME, needs_variables=needs_variables)
     document = read_document(_content(folder, reading), reading)
     return project_of(document, variables, available_timezones, reading)
 

@@ -28,7 +28,7 @@ def demo_command(folder: Path, *, keep: bool) -> int:
         raise RunFailedError("The demo needs scikit-learn and pandas: pip install 'everfit[demo]'")
     begun = time.monotonic()
     write_demo(folder)
-    project = opened(folder, Lines(with_output=True))
+    project = opened(folder, Lines(with_output=True), trains=True)
     try:
         _tell_story(project, Batches(folder))
     finally:

@@ -30,10 +30,14 @@ class Opened:
     actor: str
 
 
-def opened(folder: Path, progress: Progress | None = None) -> Opened:
-    """Open the project in *folder*."""
+def opened(folder: Path, progress: Progress | None = None, *, trains: bool = False) -> Opened:
+    """Open the project in *folder*.
+
+    Args:
+        trains: whether every ``${NAME}`` in the project must have a value.
+    """
     settings = read_settings()
-    workspace = open_workspace(folder, settings)
+    workspace = open_workspace(folder, settings, needs_variables=trains)
     ports = open_ports(workspace, settings, progress or Silence())
     return Opened(workspace=workspace, ports=ports, actor=settings.actor)
 

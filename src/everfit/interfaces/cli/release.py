@@ -115,7 +115,7 @@ def reject_command(  # noqa: PLR0913 - one argument an option
 def promote_command(version: int | None, folder: Path, environment: str, *, as_json: bool, dry_run: bool) -> int:
     """Take VERSION (default: what serves in ``promote_from``) to another environment, judged by its own gate."""
     progress = watcher(quiet=False, as_json=as_json)
-    project = opened(folder, progress)
+    project = opened(folder, progress, trains=True)
     request = Request(environment=environment, promote=version, actor=project.actor)
     if environment_of(project.workspace, environment).promote_from is None:
         raise click.UsageError(f"The environment {environment} has no promote_from in everfit.yaml.")

@@ -48,11 +48,11 @@ def run_command(  # noqa: PLR0913 - one argument an option
     """
     request = Request(environment=environment, force=force)
     if dry_run:
-        project = opened(folder)
+        project = opened(folder, trains=True)
         print_json(preview(request, project.workspace, project.ports))
         return exit_codes.OK
     progress = watcher(quiet=quiet, as_json=as_json)
-    project = opened(folder, progress)
+    project = opened(folder, progress, trains=True)
     with progress if isinstance(progress, Bar) else nullcontext():
         run = (
             _go_on(project, environment)
