@@ -119,14 +119,13 @@ def test_a_report_is_what_the_job_wrote(jobs: Jobs, code: str) -> None:
         jobs.report("r1-good", "other.json")
 
 
-def test_a_trimmed_run_keeps_its_logs_and_its_ends(jobs: Jobs, code: str) -> None:
+def test_a_trimmed_run_keeps_its_logs_its_reports_and_its_ends(jobs: Jobs, code: str) -> None:
     jobs.start(spec("good.py", code))
     status = jobs.wait("r1-good", PATIENCE)
     jobs.trim("r1")
     assert jobs.observe("r1-good") == status
     assert b"".join(jobs.log("r1-good")) == b"hello world\n"
-    with pytest.raises(NotFoundError):
-        jobs.report("r1-good", "report.json")
+    assert jobs.report("r1-good", "report.json") == {"rows": 3}
 
 
 def test_a_forgotten_run_has_no_jobs(jobs: Jobs, code: str) -> None:

@@ -285,6 +285,19 @@ def test_a_secret_appears_nowhere(project: LineProject) -> None:
     assert "PASSWORD" in missing.err
 
 
+def test_a_new_shape_of_the_data_is_learnt_only_when_a_person_says_so(project: LineProject) -> None:
+    deployed(project)
+    table = project.folder / "data" / "a.csv"
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join([f"{lines[0]},z", *(f"{line},1" for line in lines[1:])]) + "\n")
+    refused = project.everfit("run", "--json").json
+    assert refused["outcome"] == "rejected"
+    assert "everfit run --accept-schema" in refused["reason"]
+    assert project.everfit("run", "--accept-schema", "--json").json["outcome"] in ("deployed", "rejected")
+    table.write_text(table.read_text().replace(",1\n", ",2\n"))
+    assert "schema" not in project.everfit("run", "--json").json["reason"]
+
+
 def test_older_runs_keep_their_logs_and_give_back_their_space(project: LineProject) -> None:
     deployed(project)
     for number in (1, 2):
@@ -293,5 +306,6 @@ def test_older_runs_keep_their_logs_and_give_back_their_space(project: LineProje
     oldest = project.everfit("runs", "--json").json[-1]["run"]
     assert "slope=" in project.everfit("logs", oldest).out
     runs = project.folder / ".everfit" / "runs"
-    assert not list((runs / oldest).glob("*/ml"))
-    assert len(list(runs.glob("*/*-train/ml"))) == 2
+    assert not [*(runs / oldest).glob("*/ml/input"), *(runs / oldest).glob("*/ml/model")]
+    assert len(list((runs / oldest).glob("*-prepare/ml/output/profile.json"))) == 1
+    assert len(list(runs.glob("*/*-train/ml/input"))) == 2

@@ -108,7 +108,7 @@ class Jobs(Protocol):
         ...
 
     def trim(self, run: str) -> None:
-        """Delete what the jobs of a run worked on; what they printed and how they ended stays."""
+        """Delete what the jobs of a run worked on; reports, what they printed and how they ended stay."""
         ...
 
     def forget(self, run: str) -> None:
@@ -336,7 +336,11 @@ class Registry(Protocol):
         ...
 
     def learnt(self, model: str) -> Mapping[str, object] | None:
-        """Return the schema and label order of the first approved version, or None before there is one."""
+        """Return the schema and label order that hold, or None before a version was approved.
+
+        Each version carries them on from the one before, so those of the newest approved version are those of the
+        first one, or of the one that a person let learn them anew.
+        """
         ...
 
     def forget(self, model: str, number: int) -> None:

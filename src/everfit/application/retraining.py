@@ -20,12 +20,14 @@ class Request:
     Args:
         environment: None means the only one, or ``production``.
         force: train even when there is nothing new to learn from.
+        accept_schema: learn columns and labels anew instead of turning away data that has others.
         promote: version whose bytes are taken instead of training; None decides by ``promote_from``.
         actor: who asks.
     """
 
     environment: str | None = None
     force: bool = False
+    accept_schema: bool = False
     promote: int | None = None
     actor: str = "unknown"
 
@@ -105,6 +107,7 @@ def begin(request: Request, workspace: Workspace, environment: Environment, port
             started=now,
             actor=request.actor,
             force=request.force,
+            accept_schema=request.accept_schema,
             promote=promote,
         )
     )

@@ -64,6 +64,7 @@ class Run:
 
     Args:
         actor: who or what it was started by.
+        accept_schema: whether columns and labels are learnt anew instead of held to what was learnt before.
         fence: grows with every take-over; whoever holds an older number may change nothing.
         outcome: set when the run ends, or ``NEEDS_APPROVAL`` while it waits for a person.
         waits_for: such as ``job:…`` or ``approval``, while the run waits.
@@ -79,6 +80,7 @@ class Run:
     fence: int = 0
     actor: str = "unknown"
     force: bool = False
+    accept_schema: bool = False
     promote: int | None = None
     outcome: Outcome | None = None
     reason: str | None = None

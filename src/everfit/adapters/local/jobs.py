@@ -188,9 +188,11 @@ class LocalJobs:
         return mapping_of(content)  # pyright: ignore[reportUnknownArgumentType]
 
     def trim(self, run: str) -> None:
-        """Delete what the jobs of a run worked on; what they printed and how they ended stays."""
+        """Delete what the jobs of a run worked on; their reports, what they printed and how they ended stay."""
         for folder in (self._runs / run).glob("*/ml"):
-            for part in (folder, folder.with_name("tmp"), folder.with_name("home")):
+            large = [part for part in folder.iterdir() if part.name != "output"]
+            large += [part for part in folder.glob("output/*") if part.is_dir()]
+            for part in (*large, folder.with_name("tmp"), folder.with_name("home")):
                 shutil.rmtree(part, ignore_errors=True)
         shutil.rmtree(self._runs / run / "checkpoints", ignore_errors=True)
 

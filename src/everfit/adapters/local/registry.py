@@ -125,7 +125,7 @@ class SqliteRegistry:
 
     def learnt(self, model: str) -> Mapping[str, object] | None:
         with self._database.reading() as rows:
-            lineage = registry_rows.first_approved_lineage(rows, model)
+            lineage = registry_rows.newest_approved_lineage(rows, model)
         data = None if lineage is None else lineage.get("data")
         return cast("Mapping[str, object]", data) if isinstance(data, Mapping) else None
 

@@ -79,13 +79,13 @@ def forget_version(rows: Statements, model: str, number: int, now: datetime) -> 
     )
 
 
-def first_approved_lineage(rows: Statements, model: str) -> Mapping[str, object] | None:
-    """Return the lineage of the oldest version that a gate or a person ever approved."""
+def newest_approved_lineage(rows: Statements, model: str) -> Mapping[str, object] | None:
+    """Return the lineage of the newest version that a gate or a person ever approved."""
     row = rows.one(
         "select lineage from version n where model = :model and (exists (select 1 from verdict v"
         " where v.model = n.model and v.version = n.number and v.outcome = 'approved') or exists (select 1"
         " from approval a where a.model = n.model and a.version = n.number and a.approved = 1))"
-        " order by number limit 1",
+        " order by number desc limit 1",
         {"model": model},
     )
     return None if row is None else _mapping(row["lineage"])

@@ -15,9 +15,9 @@ from everfit.domain.trigger import EventEnd, EventRecord, TriggerEvent, TriggerK
 def add_run(rows: Statements, run: Run) -> None:
     """Write a new run."""
     rows.write(
-        "insert into run (id, model, environment, state, started, actor, fence, force, promote, outcome, reason,"
-        " waits_for, version, error, ended)"
-        " values (:id, :model, :environment, :state, :started, :actor, :fence, :force, :promote, :outcome, :reason, :waits_for, :version, :error, :ended)",
+        "insert into run (id, model, environment, state, started, actor, fence, force, accept_schema, promote,"
+        " outcome, reason, waits_for, version, error, ended) values (:id, :model, :environment, :state, :started,"
+        " :actor, :fence, :force, :accept_schema, :promote, :outcome, :reason, :waits_for, :version, :error, :ended)",
         {
             **_moving(run),
             "model": run.model,
@@ -25,6 +25,7 @@ def add_run(rows: Statements, run: Run) -> None:
             "started": instant(run.started),
             "actor": run.actor,
             "force": int(run.force),
+            "accept_schema": int(run.accept_schema),
             "promote": run.promote,
         },
     )
@@ -201,6 +202,7 @@ def _run(row: Row) -> Run:
         state=RunState(row["state"]),
         fence=row["fence"],
         force=bool(row["force"]),
+        accept_schema=bool(row["accept_schema"]),
         promote=row["promote"],
         actor=row["actor"],
         outcome=None if row["outcome"] is None else Outcome(row["outcome"]),

@@ -1,7 +1,7 @@
 """Jobs that run nothing: a function says how each ends."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from everfit.domain.errors import BusyError, NotFoundError
@@ -60,10 +60,7 @@ class MemoryJobs:
         return self._known(name).reports[file]
 
     def trim(self, run: str) -> None:
-        """Let go of the run's reports."""
-        for name, (owner, ended) in self._jobs.items():
-            if owner == run:
-                self._jobs[name] = (owner, replace(ended, reports={}))
+        """Do nothing: memory holds only what stays."""
 
     def forget(self, run: str) -> None:
         """Forget the run's jobs."""

@@ -128,7 +128,7 @@ class MemoryRegistry:
             numbers = [number for name, number in self._approved if name == model]
             if not numbers:
                 return None
-            data = self._versions[model, min(numbers)].lineage.get("data")
+            data = self._versions[model, max(numbers)].lineage.get("data")
         return cast("Mapping[str, object]", data) if isinstance(data, Mapping) else None
 
     def forget(self, model: str, number: int) -> None:

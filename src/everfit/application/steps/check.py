@@ -21,15 +21,20 @@ def check(context: Context) -> Answer:
     rules = len(report.items("findings"))
     if broken:
         reasons = "; ".join(f"{finding.text('rule')}: {finding.text('reason')}" for finding in broken[:SHOWN])
+        meant = "; if the data is meant to look so now: everfit run --accept-schema" if _is_break(broken) else ""
         more = f"; and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
         return End(
             outcome=Outcome.REJECTED,
-            reason=f"the data was turned away before training: {reasons}{more}",
+            reason=f"the data was turned away before training: {reasons}{more}{meant}",
             result={"rules": rules, "broken": len(broken)},
         )
     if context.run.promote is not None:
         return Done(result={"rules": rules})
     return check_scripts(context) or Done(result={"rules": rules})
+
+
+def _is_break(broken: list[Facts]) -> bool:
+    return any(finding.text("rule") in ("schema", "labels") for finding in broken)
 
 
 def check_scripts(context: Context) -> AwaitJob | None:

@@ -1,5 +1,6 @@
 """Check the data, split it and profile it, in a job of its own."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from everfit.application.facts import Facts
@@ -33,6 +34,11 @@ def prepare(context: Context) -> Answer:
     )
 
 
+def reference(context: Context) -> Mapping[str, object] | None:
+    """Return the columns and labels that the data is held to; None when this run learns them anew."""
+    return None if context.run.accept_schema else context.ports.registry.learnt(context.project.model)
+
+
 def _new_rows(report: Facts, champion: Version | None) -> int | None:
     """Return how many rows more there are than what the champion learnt from; None for data without rows."""
     total = report.below("rows").whole_or_none("total")
@@ -49,7 +55,7 @@ def _spec(context: Context) -> JobSpec:
         **context.ports.data.location(snapshot),
         **data_parameters(data),
         "task": context.project.task.value,
-        "reference": context.ports.registry.learnt(context.project.model),
+        "reference": reference(context),
         "cutoff": _cutoff(context),
         "sample": context.sample,
         "seed": SEED,

@@ -1,7 +1,8 @@
 """Keep the challenger as a numbered version with its verdict, whatever the verdict is."""
 
+from everfit.application.facts import Facts
 from everfit.application.step import Answer, Context, Done, End
-from everfit.application.steps.prepare import SEED
+from everfit.application.steps.prepare import SEED, reference
 from everfit.domain.gate import VerdictOutcome, verdict_from_json
 from everfit.domain.run import Outcome
 from everfit.domain.secret import without_secrets
@@ -57,8 +58,13 @@ def _version(context: Context) -> Version:
             "script": trained.text_or_none("script"),
             "cutoff": report.text_or_none("cutoff"),
             "rows": report.mapping("rows"),
-            "data": {"columns": report.items("columns"), "labels": report.items("labels") or None},
+            "data": reference(context)
+            or {"columns": report.items("columns"), "labels": report.items("labels") or None},
         },
         metrics=context.result("evaluate").below("evaluation").mapping("challenger"),
         claims=trained.mapping("claims"),
     )
+
+
+def _shape(report: Facts) -> dict[str, object]:
+    return {"columns": report.items("columns"), "labels": report.items("labels") or None}

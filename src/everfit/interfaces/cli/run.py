@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -30,6 +31,9 @@ from everfit.interfaces.cli.render import show_run
 @json_option
 @dry_run_option
 @click.option("--force", is_flag=True, help="Train even when there is nothing new to learn from.")
+@click.option(
+    "--accept-schema", is_flag=True, help="Learn columns and labels anew: the data is meant to look different now."
+)
 @click.option("--resume", "only_resume", is_flag=True, help="Only go on with a run that was interrupted.")
 @click.option("-q", "--quiet", is_flag=True, help="Do not show what the training script prints.")
 def run_command(  # noqa: PLR0913 - one argument an option
@@ -39,6 +43,7 @@ def run_command(  # noqa: PLR0913 - one argument an option
     as_json: bool,
     dry_run: bool,
     force: bool,
+    accept_schema: bool,
     only_resume: bool,
     quiet: bool,
 ) -> int:
@@ -46,7 +51,7 @@ def run_command(  # noqa: PLR0913 - one argument an option
 
     A run that was interrupted is taken to its end first. Nothing new to learn from is skipped.
     """
-    request = Request(environment=environment, force=force)
+    request = Request(environment=environment, force=force, accept_schema=accept_schema)
     if dry_run:
         project = opened(folder, trains=True)
         print_json(preview(request, project.workspace, project.ports))
@@ -80,7 +85,7 @@ def finish(run: Run, project: Opened, *, as_json: bool) -> int:
 
 
 def _signed(request: Request, project: Opened) -> Request:
-    return Request(environment=request.environment, force=request.force, actor=project.actor)
+    return replace(request, actor=project.actor)
 
 
 def _go_on(project: Opened, environment: str | None) -> Run | None:

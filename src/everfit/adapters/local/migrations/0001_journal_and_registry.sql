@@ -19,6 +19,7 @@ create table run (
   started text not null,
   fence integer not null,
   force integer not null,
+  accept_schema integer not null,
   actor text not null,
   promote integer,
   outcome text,
