@@ -84,6 +84,7 @@ class JobStatus:
         seconds: wall time of the job.
         peak_memory: of the largest process, in bytes.
         python: the interpreter that ran it, for serving code with the same requirements.
+        python_version: of that interpreter, such as ``3.11.7``.
         packages: name -> version of what was installed there.
     """
 
@@ -95,4 +96,5 @@ class JobStatus:
     seconds: float | None = None
     peak_memory: int | None = None
     python: str | None = None
+    python_version: str | None = None
     packages: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

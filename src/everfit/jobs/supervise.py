@@ -115,6 +115,8 @@ class Supervision:
             "seconds": facts.seconds,
             "peak_memory": self._watch.peak_memory or None,
             "python": self._python,
+            # An environment is made by this very interpreter, so its version is the same.
+            "python_version": ".".join(str(part) for part in sys.version_info[:3]),
             "packages": installation.packages(self._sites),
         }
 

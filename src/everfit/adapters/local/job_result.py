@@ -50,5 +50,6 @@ def status_of(folder: Path, result: Mapping[str, object]) -> JobStatus:
         seconds=number_of(result.get("seconds")),
         peak_memory=None if memory is None else int(memory),
         python=text_of(result.get("python")),
+        python_version=text_of(result.get("python_version")),
         packages={name: str(value) for name, value in mapping_of(result.get("packages")).items()},
     )

@@ -68,6 +68,7 @@ def _packed(context: Context, status: JobStatus) -> dict[str, object]:
         "size": artifact.size,
         "claims": dict(status.claims),
         "python": status.python,
+        "python_version": status.python_version,
         "packages": dict(status.packages),
         "script": context.project.serve.script,
         "seconds": status.seconds,
