@@ -170,6 +170,9 @@ def test_a_version_that_needs_approval_waits_and_is_deployed_once(careful: LineP
     waiting = careful.everfit("run", "--json")
     assert (waiting.code, waiting.json["outcome"], waiting.json["champion_after"]) == (4, "needs approval", None)
     assert careful.everfit("status", "--json").json["environments"][0]["waits_for_approval"] == [1]
+    again = careful.everfit("run", "--json")
+    assert (again.code, again.json["outcome"]) == (0, "skipped")
+    assert "version 1, which waits for approval" in again.json["reason"]
     approved = careful.everfit("approve", "v1", "--as", "ada", "--reason", "looks right", "--json")
     assert (approved.code, approved.json["outcome"]) == (0, "deployed")
     again = careful.everfit("approve", "1", "--as", "ada", "--reason", "looks right")

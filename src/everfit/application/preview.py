@@ -3,7 +3,7 @@
 from everfit.application.ports import Ports
 from everfit.application.retraining import Request, environment_of, promoted_version, unfinished
 from everfit.application.step import Workspace
-from everfit.application.steps.snapshot import champion_in, freeze, nothing_new
+from everfit.application.steps.snapshot import champion_in, freeze, nothing_new, pending_in
 
 
 def preview(request: Request, workspace: Workspace, ports: Ports) -> dict[str, object]:
@@ -19,9 +19,10 @@ def preview(request: Request, workspace: Workspace, ports: Ports) -> dict[str, o
         return {**plan, "would": "resume", "reason": f"run {interrupted.id} was interrupted"}
     promote = promoted_version(request, workspace, environment, ports)
     champion = champion_in(workspace.model, environment, ports)
+    pending = pending_in(workspace.model, environment, ports)
     frozen = freeze(workspace, environment, champion, ports)
     plan |= {key: frozen[key] for key in ("champion", "snapshot", "files", "bytes", "change")}
-    reason = None if request.force else nothing_new(frozen, champion, promote)
+    reason = None if request.force else nothing_new(frozen, champion, pending, promote)
     if reason is not None:
         return {**plan, "would": "skip", "reason": reason}
     if promote is not None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from everfit.application.ports import Ports
 from everfit.application.step import Answer, Context, Done, End, Workspace
@@ -11,7 +11,7 @@ from everfit.domain.lineage import training_configuration
 from everfit.domain.project import Environment, Project
 from everfit.domain.run import Outcome
 from everfit.domain.snapshot import Snapshot, SnapshotId, change_between
-from everfit.domain.version import Version
+from everfit.domain.version import Standing, Version
 
 
 def snapshot(context: Context) -> Answer:
@@ -19,7 +19,8 @@ def snapshot(context: Context) -> Answer:
     run = context.run
     champion = champion_of(context)
     frozen = freeze(context.workspace, context.environment, champion, context.ports)
-    reason = None if run.force else nothing_new(frozen, champion, run.promote)
+    pending = pending_in(run.model, context.environment, context.ports)
+    reason = None if run.force else nothing_new(frozen, champion, pending, run.promote)
     if reason is not None:
         return End(outcome=Outcome.SKIPPED, reason=reason, result=frozen)
     return Done(result=frozen)
@@ -65,20 +66,39 @@ def freeze(
     }
 
 
-def nothing_new(frozen: Mapping[str, object], champion: Version | None, promote: int | None) -> str | None:
-    """Say why there is nothing to do, or None when there is."""
-    if champion is None:
-        return None
+def nothing_new(
+    frozen: Mapping[str, object], champion: Version | None, pending: Sequence[Version], promote: int | None
+) -> str | None:
+    """Say why there is nothing to do, or None when there is.
+
+    Args:
+        pending: versions that wait for a person.
+        promote: the version whose bytes the run takes; None when it trains.
+    """
     if promote is not None:
-        return f"version {promote} serves already" if champion.number == promote else None
-    if (champion.snapshot, champion.code, champion.config) == tuple(
-        frozen[key] for key in ("snapshot", "code", "config")
-    ):
-        return (
-            f"nothing new to learn from: data, code and configuration are those of version {champion.number}, "
-            "which serves; use --force to train all the same"
-        )
-    return None
+        is_there = champion is not None and champion.number == promote
+        return f"version {promote} serves already" if is_there else None
+    if champion is not None and _is_made_of(frozen, champion):
+        same, how = champion, "which serves"
+    else:
+        same = next((version for version in reversed(pending) if _is_made_of(frozen, version)), None)
+        how = "which waits for approval"
+    if same is None:
+        return None
+    return (
+        f"nothing new to learn from: data, code and configuration are those of version {same.number}, {how}; "
+        "use --force to train all the same"
+    )
+
+
+def _is_made_of(frozen: Mapping[str, object], version: Version) -> bool:
+    return (version.snapshot, version.code, version.config) == (frozen["snapshot"], frozen["code"], frozen["config"])
+
+
+def pending_in(model: str, environment: Environment, ports: Ports) -> Sequence[Version]:
+    """Return the versions that wait for a person in *environment*, oldest first."""
+    placements = ports.registry.placements(model, environment.name)
+    return [ports.registry.version(model, each.version) for each in placements if each.standing is Standing.PENDING]
 
 
 def configuration_digest(project: Project, environment: Environment) -> str:
