@@ -78,13 +78,13 @@ def nothing_new(
     if promote is not None:
         is_there = champion is not None and champion.number == promote
         return f"version {promote} serves already" if is_there else None
-    if champion is not None and _is_made_of(frozen, champion):
-        same, how = champion, "which serves"
-    else:
-        same = next((version for version in reversed(pending) if _is_made_of(frozen, version)), None)
-        how = "which waits for approval"
-    if same is None:
+    others = [(version, "which waits for approval") for version in reversed(pending)]
+    if champion is not None:
+        others.insert(0, (champion, "which serves"))
+    found = next(((version, how) for version, how in others if _is_made_of(frozen, version)), None)
+    if found is None:
         return None
+    same, how = found
     return (
         f"nothing new to learn from: data, code and configuration are those of version {same.number}, {how}; "
         "use --force to train all the same"
