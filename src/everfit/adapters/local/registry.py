@@ -160,7 +160,8 @@ class SqliteRegistry:
         found = registry_rows.placement_of(rows, model, environment, number)
         if found is None:
             raise NotFoundError(
-                f"Version {number} of {model} was never judged in {environment}; `everfit promote {number}` does that."
+                f"Version {number} of {model} was never judged in {environment}; "
+                f"`everfit promote {number} --to {environment}` does that."
             )
         return found
 

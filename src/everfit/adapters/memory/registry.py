@@ -165,7 +165,8 @@ class MemoryRegistry:
         self._version(model, number)
         if (model, environment, number) not in self._placements:
             raise NotFoundError(
-                f"Version {number} of {model} was never judged in {environment}; `everfit promote {number}` does that."
+                f"Version {number} of {model} was never judged in {environment}; "
+                f"`everfit promote {number} --to {environment}` does that."
             )
         return self._placements[model, environment, number]
 
