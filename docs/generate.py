@@ -1,15 +1,23 @@
-"""Writes what is made from the table of keys: ``docs/reference/project-file.md`` and the JSON Schema.
+"""Writes what is made from the code, into whole pages or between markers of a page.
 
-Run it after a change of ``everfit.domain.keys``: ``python docs/generate.py``.
+From the table of keys: ``docs/reference/project-file.md`` and the JSON Schema. From the commands: the list in
+``docs/reference/cli.md``. From the tables of moves: the state diagrams in ``docs/concepts/``. Run it after a change of
+any of these: ``python docs/generate.py``.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from enum import Enum
 from pathlib import Path
+from typing import TypeVar
 
+import click
+
+from everfit.domain import run, version
 from everfit.domain.keys import PROJECT
 from everfit.domain.project_schema import json_schema
 from everfit.domain.value import Either, Key, ListOf, Named, Section, ValueKind
+from everfit.interfaces.cli.main import COMMANDS, everfit
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -91,9 +99,66 @@ def row(key: Key) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|").replace("<", "&lt;") for cell in cells) + " |\n"
 
 
+def commands() -> str:
+    """Return a section for each command, in the order of ``everfit --help``."""
+    context = click.Context(everfit, info_name="everfit")
+    found = {name: everfit.get_command(context, name) for name in COMMANDS}
+    return "\n".join(command_section(name, command) for name, command in found.items() if command is not None)
+
+
+def command_section(name: str, command: click.Command) -> str:
+    """Return the section of one command: how it is called, what it does, its options."""
+    with click.Context(command, info_name=f"everfit {name}") as context:
+        usage = " ".join(command.collect_usage_pieces(context))
+        records = [part.get_help_record(context) for part in command.params if part.param_type_name == "option"]
+    rows = "".join(f"| `{cell(names)}` | {cell(words)} |\n" for names, words in filter(None, records))
+    text = "\n".join(line.strip() for line in (command.help or "").strip().splitlines())
+    return f"### everfit {name}\n\n```\neverfit {name} {usage}\n```\n\n{text}\n\n| option | |\n| --- | --- |\n{rows}"
+
+
+def cell(text: str) -> str:
+    """Return text as it may stand in a table."""
+    return text.replace("|", "\\|")
+
+
+State = TypeVar("State", bound=Enum)
+Move = TypeVar("Move", bound=Enum)
+
+
+def state_diagram(transitions: Mapping[State, Mapping[Move, State]], first: Iterator[State]) -> str:
+    """Return a Mermaid diagram of a table of moves.
+
+    Args:
+        first: the states in which something can begin.
+    """
+    lines = ["```mermaid", "stateDiagram-v2"]
+    lines += [f'    state "{state.value}" as {state.name}' for state in transitions]
+    lines += [f"    [*] --> {state.name}" for state in first]
+    for state, moves in transitions.items():
+        lines += [f"    {state.name} --> {after.name}: {move.value}" for move, after in moves.items()]
+    lines += [f"    {state.name} --> [*]" for state, moves in transitions.items() if not moves]
+    return "\n".join([*lines, "```"]) + "\n"
+
+
+def with_part(page: Path, part: str, text: str) -> str:
+    """Return the page with *text* between the markers of *part*."""
+    begin, end = f"<!-- {part}: made by docs/generate.py -->\n", f"<!-- end of {part} -->\n"
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, found, after = rest.partition(end)
+    if not found:
+        raise LookupError(f"{page} has no place for {part}: write the lines {begin!r} and {end!r} into it.")
+    return f"{before}{begin}\n{text}\n{end}{after}"
+
+
 def generated() -> dict[Path, str]:
     """Return every generated file with what it must hold."""
+    cli, runs, gate = (ROOT / "docs" / name for name in ("reference/cli.md", "concepts/runs.md", "concepts/gate.md"))
+    run_states = state_diagram(run.TRANSITIONS, iter([run.RunState.QUEUED]))
+    standings = state_diagram(version.TRANSITIONS, iter(version.FIRST_STANDING.values()))
     return {
+        cli: with_part(cli, "commands", commands()),
+        runs: with_part(runs, "states of a run", run_states),
+        gate: with_part(gate, "standings of a version", standings),
         ROOT / "docs/reference/project-file.md": reference(),
         ROOT / "src/everfit/everfit.schema.json": json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
     }
