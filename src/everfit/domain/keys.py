@@ -82,6 +82,12 @@ TRAIN: Final = Section(
             default="120s",
         ),
         Key(
+            name="validation_channel",
+            kind=plain.NAME,
+            doc="The name of the channel with the validation rows; many scripts call it test.",
+            default="validation",
+        ),
+        Key(
             name="metric_definitions",
             kind=Named(name=plain.TEXT, each=plain.PATTERN, words="names with regular expressions"),
             doc="Figures that the script prints, kept as claims apart from what Everfit measures.",

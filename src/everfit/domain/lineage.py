@@ -20,6 +20,7 @@ def training_configuration(project: Project, environment: Environment) -> dict[s
         "train": {
             "script": train.script,
             "requirements": train.requirements,
+            "validation_channel": train.validation_channel,
             "hyperparameters": dict(train.hyperparameters),
             "environment": sorted(train.environment),
         },

@@ -87,6 +87,7 @@ class Train:
     hyperparameters: Mapping[str, object] = field(default_factory=_nothing)
     timeout: timedelta = timedelta(hours=24)
     grace: timedelta = timedelta(seconds=120)
+    validation_channel: str = "validation"
     metric_definitions: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     sagemaker: Mapping[str, object] = field(default_factory=_nothing)

@@ -25,7 +25,7 @@ def training_spec(context: Context) -> JobSpec:
     data = project.data_in(context.environment)
     channels = {"train": f"{output}/output/train"}
     if data.validation > 0:
-        channels["validation"] = f"{output}/output/validation"
+        channels[training.validation_channel] = f"{output}/output/validation"
     return JobSpec(
         name=f"{context.run.id}-train",
         kind=JobKind.TRAIN,
