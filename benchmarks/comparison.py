@@ -15,7 +15,7 @@ import numpy as np
 from everfit.jobs.answers import Classified, LabelOrder
 from everfit.jobs.comparison import WHOLE, Comparison, Plan
 from everfit.jobs.judges import Judge, LabelJudge, NumberJudge, Predictions
-from everfit.jobs.sides import Scored
+from everfit.jobs.scored import Scored
 
 REPEATS = 5
 

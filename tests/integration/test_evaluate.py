@@ -13,6 +13,8 @@ import pytest
 from everfit.domain.errors import RequestError
 from everfit.domain.gate import About, ApprovalPolicy, Result, VerdictOutcome, decide, parse_rule, scores_from_json
 from everfit.jobs.evaluate import evaluate
+from everfit.jobs.request_log import Request, read_replies, write_request
+from everfit.jobs.score import main as score_main
 from everfit.serving.launch import command
 
 ROWS = 60
@@ -113,6 +115,7 @@ def test_both_versions_are_scored_on_the_same_rows_through_their_own_serving_cod
     assert result["comparisons"][0]["high"] < -3.5
     assert result["challenger"]["latency"]["samples"] == ROWS
     assert 0 < result["challenger"]["latency"]["p50"] <= result["challenger"]["latency"]["p99"]
+    assert result["champion"]["latency"]["samples"] == 0
     scores = scores_from_json(result, size=10, claims={})
     about = About(artifact="a", snapshot="b", policy="c", champion=3)
     rules = [parse_rule("mae <= champion"), parse_rule("r2 >= 0.9"), parse_rule("latency_p99 < 10s")]
@@ -376,6 +379,18 @@ def test_images_are_sent_one_by_one_and_named_by_their_folder(tmp_path: Path) ->
     assert result["rows"] == 12
     assert result["challenger"]["metrics"]["accuracy"]["value"] == 1.0
     assert result["challenger"]["latency"]["samples"] == 12
+
+
+@pytest.mark.parametrize(("patience", "timed"), [(60, 30), (1e-9, 20), (0, 0)])
+def test_a_slow_model_is_not_timed_longer_than_it_takes_to_know(tmp_path: Path, patience: float, timed: int) -> None:
+    requests, replies = tmp_path / "requests", tmp_path / "replies"
+    with requests.open("wb") as file:
+        for number in range(31):
+            body = json.dumps({"instances": [{"x": number}]}).encode()
+            write_request(file, Request(body=body, content_type="application/json", rows=1, timed=number > 0))
+    side = model(tmp_path / "m", predicting("row['x']"))
+    score_main([side["model"], "inference.py", str(requests), str(replies), str(tmp_path / "error"), str(patience)])
+    assert [reply.timed for reply in read_replies(replies)] == [False] + [True] * timed
 
 
 def test_every_table_format_gives_the_same_figures(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from everfit.jobs.figures import Figure, Paired
 from everfit.jobs.judges import Judge, Rows
-from everfit.jobs.sides import Scored
+from everfit.jobs.scored import Scored
 
 WHOLE: Final = ""
 

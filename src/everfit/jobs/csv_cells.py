@@ -5,9 +5,8 @@ from collections.abc import Callable, Mapping
 from math import inf
 from typing import Final
 
-from everfit.jobs.preparation.tables import MISSING
-
-__all__ = ["CONVERTERS", "MISSING", "boolean", "narrow", "number", "text"]
+MISSING: Final = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None")
+"""Texts that count as missing, as they do for pandas."""
 
 _NUMBER: Final = re.compile(r"[-+]?(?:0|[1-9]\d*)?(?:\.\d*)?(?:[eE][-+]?\d+)?")
 

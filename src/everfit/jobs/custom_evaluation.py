@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import hypot, isfinite
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any, Final, cast
 
 from everfit.domain.errors import RequestError
@@ -188,6 +187,8 @@ def _difference(scores: Sequence[OwnScores], entry: Mapping[str, Any], confidenc
     value = challenger.value - (champion.value * factor + offset)
     if challenger.error is None or champion.error is None:
         return {"value": value, "low": None, "high": None, "reason": SINGLE_VALUES}
+    from statistics import NormalDist  # noqa: PLC0415 - slow to import, and only an interval needs it
+
     # Without the rows the two cannot be paired, so their errors add up: the interval is rather too wide.
     half = NormalDist().inv_cdf((1 + confidence) / 2) * hypot(challenger.error, factor * champion.error)
     return {"value": value, "low": value - half, "high": value + half, "reason": None}

@@ -13,6 +13,7 @@ from typing import IO, Final, TextIO, cast
 
 from everfit.domain.errors import RequestError
 from everfit.jobs.csv_cells import CONVERTERS, MISSING, narrow, text
+from everfit.jobs.holdout_source import Source
 from everfit.jobs.request_log import Request, write_request
 
 Record = dict[str, object]
@@ -31,34 +32,9 @@ IMAGE_TYPES: Final[Mapping[str, str]] = {
     ".tif": "image/tiff",
     ".tiff": "image/tiff",
 }
-SCORED_FORMATS: Final = ("csv", "jsonl", "parquet", "images")
 JSON_LINES: Final = ("application/jsonlines", "application/jsonl", "application/x-jsonlines", "application/x-ndjson")
 
 _WHOLE: Final = re.compile(r"[-+]?(?:0|[1-9]\d*)")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """Where the holdout lies and how it is read.
-
-    Args:
-        target: column that the model predicts; None for images, whose folder names it.
-        time: column that orders a forecast.
-        whole: all rows go in one request.
-        slices: column -> values that are judged by themselves.
-        kinds: column -> its type, as the prepare job reports it, for CSV; when empty, the types are found out.
-    """
-
-    folder: Path
-    format: str
-    target: str | None
-    time: str | None
-    content_type: str
-    whole: bool = False
-    slices: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
-    kinds: Mapping[str, str] = field(default_factory=dict[str, str])
-    encoding: str = "utf-8"
-    delimiter: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 import duckdb
 
-from everfit.jobs.preparation.measuring import moment_of
+from everfit.jobs.preparation.values import moment_of
 
 
 def microseconds(times: Sequence[object]) -> list[float]:

@@ -1,41 +1,48 @@
 """Ask one version every request of the evaluation, through its own serving code, in its own interpreter.
 
-``score MODEL SCRIPT REQUESTS REPLIES ERROR``: SCRIPT is empty for the default one. What goes wrong with the model is
-written to ERROR in one sentence; that is a result, so the exit code is 0. Standard library only.
+``score MODEL SCRIPT REQUESTS REPLIES ERROR SECONDS``: SCRIPT is empty for the default one. The timed requests, which
+come last, are asked for about SECONDS, but ``FEWEST_TIMED`` of them in any case; for 0 SECONDS, none. What goes wrong
+with the model is written to ERROR in one sentence; that is a result, so the exit code is 0. Standard library only.
 """
 
 import sys
 import time
 import traceback
 from pathlib import Path
+from typing import Final
 
 from everfit.jobs.request_log import Reply, read_requests, write_reply
 from everfit.serving.handlers import LoadedModel, UnusableModelError, load
 
-ACCEPT = "application/json"
+ACCEPT: Final = "application/json"
+FEWEST_TIMED: Final = 20
 
 
 def main(arguments: list[str]) -> None:
     """Score the version that *arguments* name."""
-    model, script, requests, replies, error = arguments
-    problem = _problem(model, script or None, Path(requests), Path(replies))
+    model, script, requests, replies, error, seconds = arguments
+    problem = _problem((model, script or None), Path(requests), Path(replies), float(seconds))
     if problem is not None:
         Path(error).write_text(problem, encoding="utf-8")
 
 
-def _problem(model: str, script: str | None, requests: Path, replies: Path) -> str | None:
+def _problem(version: tuple[str, str | None], requests: Path, replies: Path, patience: float) -> str | None:
     try:
-        loaded = load(model, script)
+        loaded = load(*version)
     except UnusableModelError as error:
         traceback.print_exc()
         return f"the model does not load: {error}"
-    return _ask(loaded, requests, replies)
+    return _ask(loaded, requests, replies, patience)
 
 
-def _ask(loaded: LoadedModel, requests: Path, replies: Path) -> str | None:
-    done = 0
+def _ask(loaded: LoadedModel, requests: Path, replies: Path, patience: float) -> str | None:
+    done = timed = 0
+    spent = 0.0
+    fewest = FEWEST_TIMED if patience else 0
     with replies.open("wb") as file:
         for request in read_requests(requests):
+            if request.timed and timed >= fewest and spent >= patience:
+                break
             start = time.perf_counter()
             try:
                 body, content_type = loaded.invoke(request.body, request.content_type, ACCEPT)
@@ -44,7 +51,10 @@ def _ask(loaded: LoadedModel, requests: Path, replies: Path) -> str | None:
                 return f"the model failed on {_place(done, request.rows)}: {type(error).__name__}: {error}"
             seconds = time.perf_counter() - start
             write_reply(file, Reply(body=body, content_type=content_type, seconds=seconds, timed=request.timed))
-            done += 0 if request.timed else request.rows
+            if request.timed:
+                timed, spent = timed + 1, spent + seconds
+            else:
+                done += request.rows
     return None
 
 

@@ -1,18 +1,21 @@
-"""Score one version in a process of its own, and read what it answered."""
+"""Ask one version in a process of its own, and read how long its answers took."""
 
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from typing import Any, cast
+from typing import Final, cast
 
-from everfit.jobs.answers import UnjudgeableError
-from everfit.jobs.judges import Judge, Predictions
-from everfit.jobs.request_log import Reply, Request, read_replies, read_requests
+from everfit.jobs.request_log import read_replies
 from everfit.serving.launch import command
+
+CHALLENGER: Final = "challenger"
+CHAMPION: Final = "champion"
+TIMED_SECONDS: Final = 2.0
+NOT_TIMED: Final[Mapping[str, object]] = {"p50": None, "p99": None, "samples": 0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +23,7 @@ class Side:
     """A version to be scored.
 
     Args:
-        name: ``challenger`` or ``champion``.
+        name: ``CHALLENGER`` or ``CHAMPION``.
         model: folder of the unpacked artifact.
         python: interpreter that it runs in.
         script: handlers below its ``code``; None means the default.
@@ -36,15 +39,6 @@ class Side:
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scored:
-    """What came of it: *predictions*, or *error* in words."""
-
-    predictions: Predictions | None = None
-    error: str | None = None
-    latency: Mapping[str, object] = field(default_factory=dict[str, object])
-
-
 def side_from_json(name: str, data: Mapping[str, object]) -> Side:
     """Return the side that the parameters describe."""
     return Side(
@@ -55,21 +49,6 @@ def side_from_json(name: str, data: Mapping[str, object]) -> Side:
         version=cast("int | None", data.get("version")),
         error=cast("str | None", data.get("error")),
     )
-
-
-def score(side: Side, requests: Path, judge: Judge[Any], timeout: float) -> Scored:
-    """Send *requests* to the version and judge its answers; *timeout* is in seconds."""
-    if side.error is not None:
-        return Scored(error=side.error)
-    replies, error = requests.with_name(f"{side.name}.replies"), requests.with_name(f"{side.name}.error")
-    problem = run_scorer(side, (requests, replies, error), timeout)
-    if problem is not None:
-        return Scored(error=problem)
-    try:
-        predictions = judge.read(_answers(requests, replies))
-    except UnjudgeableError as unjudgeable:
-        return Scored(error=str(unjudgeable), latency=latency(replies))
-    return Scored(predictions=predictions, latency=latency(replies))
 
 
 def time_answers(side: Side, requests: Path, timeout: float) -> dict[str, object]:
@@ -84,7 +63,9 @@ def time_answers(side: Side, requests: Path, timeout: float) -> dict[str, object
 def run_scorer(side: Side, paths: tuple[Path, Path, Path], timeout: float) -> str | None:
     """Run the scorer on requests, replies and error; return what went wrong, or None."""
     _, _, error = paths
-    arguments = [side.model, side.script or "", *map(str, paths)]
+    # No rule asks how fast the champion answers.
+    seconds = TIMED_SECONDS if side.name == CHALLENGER else 0
+    arguments = [side.model, side.script or "", *map(str, paths), str(seconds)]
     try:
         # In the process group of this job, so that whatever ends the job ends it as well.
         ended = subprocess.run(
@@ -105,16 +86,10 @@ def run_scorer(side: Side, paths: tuple[Path, Path, Path], timeout: float) -> st
     return error.read_text(encoding="utf-8") if error.exists() else None
 
 
-def _answers(requests: Path, replies: Path) -> Iterator[tuple[Request, Reply]]:
-    for request, reply in zip(read_requests(requests), read_replies(replies), strict=True):
-        if not request.timed:
-            yield request, reply
-
-
 def latency(replies: Path) -> dict[str, object]:
     """Return the median and the 99th percentile of the timed replies: the smallest time that so many stay within."""
     seconds = sorted(reply.seconds for reply in read_replies(replies) if reply.timed)
     if not seconds:
-        return {"p50": None, "p99": None, "samples": 0}
+        return dict(NOT_TIMED)
     p50, p99 = (seconds[ceil(share * len(seconds)) - 1] for share in (0.5, 0.99))
     return {"p50": p50, "p99": p99, "samples": len(seconds)}

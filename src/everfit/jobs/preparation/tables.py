@@ -12,10 +12,8 @@ from typing import Any, Final
 
 from everfit.domain.check import ColumnType
 from everfit.domain.errors import RunFailedError
+from everfit.jobs.csv_cells import MISSING
 from everfit.jobs.preparation.order import SourceFile
-
-MISSING: Final = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None")
-"""Texts that count as missing, as they do for pandas."""
 
 MEMORY: Final = "1200MB"
 THREADS: Final = 8
