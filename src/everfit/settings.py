@@ -1,6 +1,7 @@
 """Reads the environment once; everything else receives values."""
 
 import os
+import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,8 +33,16 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         home=Path(home).expanduser().resolve() if home else None,
         port=_port(environment.get("EVERFIT_PORT")),
         variables=environment,
-        actor=environment.get("EVERFIT_ACTOR") or environment.get("USER") or environment.get("LOGNAME") or "unknown",
+        actor=environment.get("EVERFIT_ACTOR") or environment.get("USER") or environment.get("LOGNAME") or _account(),
     )
+
+
+def _account() -> str:
+    """Return the account that this process runs under; containers and schedulers often name it in no variable."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"user {os.getuid()}"
 
 
 def _port(text: str | None) -> int | None:

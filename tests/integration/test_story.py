@@ -88,11 +88,11 @@ def test_a_rejected_run_does_not_consume_the_data(project: LineProject) -> None:
 
 def test_a_dry_run_says_what_would_happen_and_changes_nothing(project: LineProject) -> None:
     project.add_rows("a.csv")
-    plan = project.everfit("run", "--dry-run").json
+    plan = project.everfit("run", "--dry-run", "--json").json
     assert (plan["would"], plan["champion"], plan["files"]) == ("train", None, 1)
     assert project.everfit("runs", "--json").json == []
     deployed(project)
-    assert project.everfit("run", "--dry-run").json["would"] == "skip"
+    assert project.everfit("run", "--dry-run", "--json").json["would"] == "skip"
     project.add_rows("b.csv", first=100, count=300)
     assert project.everfit("run").code == 0
     assert project.everfit("rollback", "--dry-run", "--json").json["to"] == 1

@@ -27,9 +27,9 @@ def run_report(run: Run, workspace: Workspace, ports: Ports) -> Json:
         "model": run.model,
         "environment": run.environment,
         "outcome": run.outcome.value if run.outcome else run.state.value,
-        "reason": run.reason,
+        "reason": run.reason or _what_is_asked(run, verdict),
         "version": run.version,
-        "champion_before": _champion_before(results, frozen),
+        "champion_before": _champion_before(run, results, frozen, ports),
         "champion_after": _champion_after(run, results, frozen, ports),
         "verdict": None if verdict is None else verdict.outcome.value,
         "rules": _rules(results, verdict),
@@ -45,9 +45,20 @@ def run_report(run: Run, workspace: Workspace, ports: Ports) -> Json:
     }
 
 
-def _champion_before(results: Mapping[str, Mapping[str, object]], frozen: Facts) -> int | None:
-    evaluated = Facts("The result of evaluate", results.get("evaluate", {}))
-    return evaluated.whole_or_none("champion") if "evaluate" in results else frozen.whole_or_none("champion")
+def _what_is_asked(run: Run, verdict: Verdict | None) -> str | None:
+    """Return why a run waits for a person."""
+    return verdict.reason if verdict is not None and run.outcome is Outcome.NEEDS_APPROVAL else None
+
+
+def _champion_before(run: Run, results: Mapping[str, Mapping[str, object]], frozen: Facts, ports: Ports) -> int | None:
+    if "evaluate" in results:
+        return Facts("The result of evaluate", results["evaluate"]).whole_or_none("champion")
+    if "snapshot" in results:
+        return frozen.whole_or_none("champion")
+    history = ports.registry.history(run.model, run.environment)
+    return next(
+        (s.version for s in history if s.since <= run.started and (s.until is None or s.until > run.started)), None
+    )
 
 
 def _champion_after(run: Run, results: Mapping[str, Mapping[str, object]], frozen: Facts, ports: Ports) -> int | None:

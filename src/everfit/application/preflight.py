@@ -1,6 +1,6 @@
 """Rehearse a run on a small part of the data, so that what is wrong is found before a real training costs anything."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
@@ -13,10 +13,12 @@ from everfit.application.steps.evaluate import evaluate
 from everfit.application.steps.prepare import prepare
 from everfit.application.steps.snapshot import freeze
 from everfit.application.steps.train import train
+from everfit.domain.amounts import counted, sized
 from everfit.domain.errors import EverfitError, RunFailedError
 from everfit.domain.job import JobState
 from everfit.domain.project import Environment
 from everfit.domain.run import Run, RunId
+from everfit.domain.secret import hidden
 
 SHARE: Final = 0.01
 LOOK: Final = timedelta(seconds=1)
@@ -65,25 +67,27 @@ def _rehearsal(workspace: Workspace, environment: Environment, ports: Ports) -> 
 
 
 def _until_wrong(context: Context, artifact: list[str]) -> Iterator[Examined]:
+    under_way = "data"
     try:
         frozen = freeze(context.workspace, context.environment, None, context.ports)
-        yield Examined(name="data", is_well=True, words=f"{frozen['files']} files, {frozen['bytes']} bytes")
+        yield Examined(name="data", is_well=True, words=_frozen(frozen))
         yield _space(Facts("snapshot", frozen).whole("bytes"), context.ports)
         context = replace(context, results={"snapshot": frozen})
         for name, function, words in _REHEARSED:
+            under_way = name
             result = _finished(name, function, context)
             context = replace(context, results={**context.results, name: result})
             if name == "train":
                 artifact.append(Facts("train", result).text("artifact"))
             yield Examined(name=name, is_well=True, words=words(Facts(name, result)))
     except EverfitError as error:
-        yield Examined(name="stopped", is_well=False, words=str(error))
+        yield Examined(name=under_way, is_well=False, words=hidden(str(error), context.project.secrets))
 
 
 def _space(size: int, ports: Ports) -> Examined:
     free = ports.machine.free_bytes()
     needed = 4 * size
-    words = f"{free / 1e9:.1f} GB are free; a run of this data needs about {needed / 1e9:.1f} GB"
+    words = f"{sized(free)} are free; a run of this data needs about {sized(needed)}"
     return Examined(name="disk", is_well=free > needed, words=words)
 
 
@@ -115,21 +119,27 @@ def _forget(artifact: str, workspace: Workspace, ports: Ports) -> None:
         ports.artifacts.delete(artifact)
 
 
+def _frozen(frozen: Mapping[str, object]) -> str:
+    return f"{counted(frozen['files'], 'file')}, {sized(frozen['bytes'])}"
+
+
 def _prepared(result: Facts) -> str:
     rows = result.below("report").mapping("rows")
-    return f"{rows.get('total')} rows read"
+    return f"{counted(rows.get('total'), 'row')} read"
 
 
 def _checked(result: Facts) -> str:
-    return f"{result.whole('rules')} data rules pass; the scripts parse, and what they import is installed"
+    rules = result.whole("rules")
+    passed = f"{counted(rules, 'data rule')} {'passes' if rules == 1 else 'pass'}" if rules else "no data rules"
+    return f"{passed}; the scripts parse, and what they import is installed"
 
 
 def _trained(result: Facts) -> str:
-    return f"a rehearsal on about {SHARE:.0%} of the rows made a model of {result.whole('size')} bytes"
+    return f"a rehearsal on about {SHARE:.0%} of the rows made a model of {sized(result.whole('size'))}"
 
 
 def _evaluated(result: Facts) -> str:
-    return f"the model loads and answers {result.below('evaluation').number_or_none('rows')} rows"
+    return f"the model loads and answers {counted(result.below('evaluation').number_or_none('rows'), 'row')}"
 
 
 _REHEARSED: Final[tuple[tuple[str, Callable[[Context], Answer], Callable[[Facts], str]], ...]] = (

@@ -15,8 +15,8 @@ def record(context: Context) -> Answer:
     model, deployed = context.project.model, context.result("deploy")
     removed = _forget(context)
     before, after = deployed.whole_or_none("from"), deployed.whole("to")
-    over = "" if before is None else f" and took over from version {before}"
-    reason = f"version {after} of {model} passed its gate{over} behind {context.environment.endpoint}"
+    over = "is the first to serve" if before is None else f"took over from version {before}"
+    reason = f"version {after} of {model} passed its gate and {over} behind {context.environment.endpoint}"
     return End(outcome=Outcome.DEPLOYED, reason=reason, result={"removed": removed})
 
 

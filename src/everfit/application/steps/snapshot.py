@@ -52,16 +52,21 @@ def freeze(
     ):
         ports.code.text(code.folder, path)
     data = ports.data.freeze(project.data_in(environment).source)
+    config = configuration_digest(project, environment)
     return {
         "snapshot": data.id,
         "files": len(data.files),
         "bytes": data.size,
-        "change": _change(champion, data, ports),
+        "change": {
+            **_change(champion, data, ports),
+            "code_is_new": None if champion is None else champion.code != code.digest,
+            "config_is_new": None if champion is None else champion.config != config,
+        },
         "code": code.digest,
         "code_folder": code.folder,
         "commit": code.commit,
         "dirty": code.is_dirty,
-        "config": configuration_digest(project, environment),
+        "config": config,
         "champion": None if champion is None else champion.number,
     }
 
@@ -76,6 +81,8 @@ def nothing_new(
         promote: the version whose bytes the run takes; None when it trains.
     """
     if promote is not None:
+        if any(version.number == promote for version in pending):
+            return f"version {promote} waits for approval already"
         is_there = champion is not None and champion.number == promote
         return f"version {promote} serves already" if is_there else None
     others = [(version, "which waits for approval") for version in reversed(pending)]

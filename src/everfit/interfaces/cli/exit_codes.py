@@ -11,6 +11,7 @@ FAILED: Final = 1
 USAGE: Final = 2
 REJECTED: Final = 3
 NEEDS_APPROVAL: Final = 4
+INTERRUPTED: Final = 130
 
 BY_OUTCOME: Final[Mapping[Outcome, int]] = {
     Outcome.DEPLOYED: OK,

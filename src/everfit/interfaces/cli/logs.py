@@ -10,8 +10,9 @@ from everfit.application.ports import Ports
 from everfit.domain.errors import NotFoundError
 from everfit.domain.job import JobState
 from everfit.domain.run import RunId
-from everfit.interfaces.cli.options import opened, project_option
+from everfit.interfaces.cli.options import Opened, opened, project_option
 
+LOOK_BACK = 50
 STEPS = ("prepare", "train", "evaluate")
 
 
@@ -21,15 +22,11 @@ STEPS = ("prepare", "train", "evaluate")
 @click.option("--step", type=click.Choice(STEPS), default="train", show_default=True, help="Which job.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the job has ended.")
 def logs_command(run: str | None, folder: Path, step: str, *, follow: bool) -> None:
-    """Print what a job of RUN (default: the newest) has printed."""
+    """Print what a job of RUN has printed; default: the newest run that has started such a job."""
     project = opened(folder)
     ports = project.ports
-    if run is None:
-        newest = ports.store.runs(project.workspace.model, limit=1)
-        if not newest:
-            raise NotFoundError("There is no run yet. Start one: everfit run")
-        run = newest[0].id
-    job = f"{ports.store.run(RunId(run)).id}-{step}"
+    run = _newest_with(step, project) if run is None else ports.store.run(RunId(run)).id
+    job = f"{run}-{step}"
     status = ports.jobs.observe(job)
     if status.state is JobState.UNKNOWN:
         raise NotFoundError(f"The run {run} has started no {step} job.")
@@ -37,6 +34,18 @@ def logs_command(run: str | None, folder: Path, step: str, *, follow: bool) -> N
     while follow and status.state is JobState.RUNNING:
         status = ports.jobs.wait(job, timedelta(seconds=0.5))
         shown = _show(ports, job, shown)
+
+
+def _newest_with(step: str, project: Opened) -> RunId:
+    """Return the newest run that has started such a job; one that was skipped has not."""
+    ports = project.ports
+    runs = ports.store.runs(project.workspace.model, limit=LOOK_BACK)
+    if not runs:
+        raise NotFoundError("There is no run yet. Start one: everfit run")
+    found = next((run for run in runs if ports.jobs.observe(f"{run.id}-{step}").state is not JobState.UNKNOWN), None)
+    if found is None:
+        raise NotFoundError(f"None of the newest {len(runs)} runs has started a {step} job. Start one: everfit run")
+    return found.id
 
 
 def _show(ports: Ports, job: str, start: int) -> int:

@@ -8,6 +8,7 @@ from everfit.application.overview import explain_version, history_rows, run_repo
 from everfit.application.retraining import environment_of
 from everfit.domain.errors import NotFoundError
 from everfit.domain.run import RunId
+from everfit.interfaces.cli.listing import show_history, show_runs, show_status, show_version
 from everfit.interfaces.cli.options import (
     environment_option,
     json_option,
@@ -16,7 +17,7 @@ from everfit.interfaces.cli.options import (
     print_list,
     project_option,
 )
-from everfit.interfaces.cli.render import show_history, show_run, show_runs, show_status, show_version
+from everfit.interfaces.cli.render import show_run
 
 
 @click.command("status")

@@ -1,9 +1,12 @@
 """The command ``everfit``: each command is loaded only when it is called, so that help is instant."""
 
 import importlib
+import io
 import json
+import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 import click
@@ -11,6 +14,7 @@ import click
 from everfit import __version__
 from everfit.domain.errors import EverfitError
 from everfit.interfaces.cli import exit_codes
+from everfit.interfaces.cli.json_version import JSON_VERSION
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "init": ("project", "Write a small working project."),
@@ -31,6 +35,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "demo": ("demo", "Tell the whole story on real data, in a minute."),
     "completion": ("project", "Print the completion script of a shell."),
 }
+
+CHANGING: Final = ("run", "approve", "promote", "rollback", "demo")
 
 
 class LazyGroup(click.Group):
@@ -80,27 +86,52 @@ def everfit() -> None:
 
 def main() -> None:
     """Run the command line and exit with the code that tells how it went."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a letter gets another one; that is no reason to stop.
+            stream.reconfigure(errors="replace")
+    sys.exit(_code())
+
+
+def _code() -> int:
     try:
-        code = everfit.main(standalone_mode=False)
+        code = everfit.main(prog_name="everfit", standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.Abort:
-        code = 130
+        return _interrupted()
     except click.ClickException as error:
+        _answer(error.format_message())
         error.show()
-        code = exit_codes.USAGE
+        return exit_codes.USAGE
     except EverfitError as error:
-        _tell(str(error))
-        code = exit_codes.of_error(error)
-    except KeyboardInterrupt:
-        _tell(
-            "Stopped. Nothing that serves was changed; a run that was broken off goes on with `everfit run --resume`."
-        )
-        code = 130
+        _answer(str(error))
+        print(error, file=sys.stderr)
+        return exit_codes.of_error(error)
     except BrokenPipeError:
-        code = exit_codes.FAILED
-    sys.exit(code if isinstance(code, int) else 0)
+        # Whoever read has read enough; what is still in the buffer goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exit_codes.FAILED
+    except OSError as error:
+        what = error.strerror or str(error)
+        where = "" if error.filename is None else f" ({error.filename})"
+        words = f"The operating system says: {what}{where}. Mend that, then try again; `everfit doctor` may tell more."
+        with suppress(OSError):
+            _answer(words)
+        print(words, file=sys.stderr)
+        return exit_codes.FAILED
+    return code if isinstance(code, int) else exit_codes.OK
 
 
-def _tell(message: str) -> None:
+def _interrupted() -> int:
+    words = "Stopped."
+    if sys.argv[1:2] and sys.argv[1] in CHANGING:
+        words = "Stopped. `everfit status` shows what serves, and whether a run is left to be resumed."
+    _answer(words)
+    print(words, file=sys.stderr)
+    return exit_codes.INTERRUPTED
+
+
+def _answer(error: str) -> None:
+    """Print the one JSON document of a command that failed, for whoever asked for JSON."""
     if "--json" in sys.argv:
-        print(json.dumps({"error": message}))
-    print(message, file=sys.stderr)
+        print(json.dumps({"schema": JSON_VERSION, "error": error}), flush=True)

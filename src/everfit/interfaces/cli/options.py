@@ -12,13 +12,11 @@ import click
 from everfit.application.ports import Ports, Progress
 from everfit.application.step import Workspace
 from everfit.bootstrap import open_ports, open_workspace
+from everfit.interfaces.cli.json_version import JSON_VERSION
 from everfit.interfaces.cli.progress import Silence
 from everfit.settings import read_settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-JSON_VERSION = 1
-"""Of what ``--json`` prints: keys may be added within a version, never changed or taken away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """``init``, ``down`` and ``completion``."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -23,7 +24,7 @@ def init_command(folder: Path, kind: str, *, as_json: bool) -> None:
         return
     for name in written:
         print(f"wrote {folder / name}")
-    go = "" if folder == Path() else f"cd {folder} && "
+    go = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
     print(f"Next: {go}everfit check && everfit run")
 
 

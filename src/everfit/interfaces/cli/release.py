@@ -6,11 +6,14 @@ from pathlib import Path
 
 import click
 
-from everfit.application.preview import preview
 from everfit.application.releases import Decision, decide, latest_pending, newer_champion, roll_back, way_back
 from everfit.application.retraining import Request, environment_of, retrain
+from everfit.domain.errors import IllegalMoveError
+from everfit.domain.project import Environment
+from everfit.domain.version import Standing
 from everfit.interfaces.cli import exit_codes
 from everfit.interfaces.cli.options import (
+    Opened,
     dry_run_option,
     environment_option,
     json_option,
@@ -19,7 +22,7 @@ from everfit.interfaces.cli.options import (
     project_option,
 )
 from everfit.interfaces.cli.progress import Bar
-from everfit.interfaces.cli.run import finish, watcher
+from everfit.interfaces.cli.run import finish, show_preview, watcher
 from everfit.interfaces.cli.version_number import VERSION
 
 
@@ -45,9 +48,7 @@ def _decide(  # noqa: PLR0913 - one argument an option
             file=sys.stderr,
         )
     if dry_run:
-        project.ports.registry.placement(project.workspace.model, place.name, number)
-        print_json({"would": "approve" if approved else "reject", "version": number, "environment": place.name})
-        return exit_codes.OK
+        return _foresee(number, place, project, approved=approved, as_json=as_json)
     decision = Decision(version=number, approved=approved, actor=actor or project.actor, reason=reason)
     with progress if isinstance(progress, Bar) else nullcontext():
         run = decide(decision, place, project.workspace, project.ports)
@@ -59,6 +60,20 @@ def _decide(  # noqa: PLR0913 - one argument an option
         print_json(words)
     else:
         print(f"Version {number} is {words['decision']} in {place.name} already; nothing was changed.")
+    return exit_codes.OK
+
+
+def _foresee(number: int, place: Environment, project: Opened, *, approved: bool, as_json: bool) -> int:
+    """Say what a decision would do; one that would be refused is refused here."""
+    standing = project.ports.registry.placement(project.workspace.model, place.name, number).standing
+    if standing is not Standing.PENDING:
+        raise IllegalMoveError(f"Version {number} does not wait for approval in {place.name}: it is {standing.value}.")
+    would = "approve" if approved else "reject"
+    if as_json:
+        print_json({"would": would, "version": number, "environment": place.name})
+    else:
+        then = f"deploy it behind {place.endpoint}" if approved else "never let it serve"
+        print(f"This would {would} version {number} in {place.name} and {then}. Nothing was changed.")
     return exit_codes.OK
 
 
@@ -120,8 +135,7 @@ def promote_command(version: int | None, folder: Path, environment: str, *, as_j
     if environment_of(project.workspace, environment).promote_from is None:
         raise click.UsageError(f"The environment {environment} has no promote_from in everfit.yaml.")
     if dry_run:
-        print_json(preview(request, project.workspace, project.ports))
-        return exit_codes.OK
+        return show_preview(request, project, as_json=as_json)
     with progress if isinstance(progress, Bar) else nullcontext():
         run = retrain(request, project.workspace, project.ports)
     return finish(run, project, as_json=as_json)

@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
+from everfit.domain.amounts import counted, sized
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -64,38 +66,52 @@ def show_run(run: Json, *, everything: bool = False) -> None:
     screen.print(f"{styled(run['outcome'])}: {place}{version}, run {run['run']}")
     if run["reason"]:
         screen.print(f"  {escaped(run['reason'])}")
-    _show_change(screen, _object(run["change"]))
-    rules = _objects(run["rules"])
+    show_change(screen, object_of(run["change"]), str(run["outcome"]))
+    rules = objects_of(run["rules"])
     show_rules(screen, rules if everything else [each for each in rules if not _is_quiet(each)])
     quiet = sum(_is_quiet(each) for each in rules)
     if quiet and not everything:
         screen.print(f"  {quiet} rules about the data pass; all of them: everfit why {run['run']}")
     _show_metrics(
-        screen, _object(run["metrics"]), None if everything else " ".join(str(each["rule"]) for each in rules)
+        screen, object_of(run["metrics"]), None if everything else " ".join(str(each["rule"]) for each in rules)
     )
-    _show_next(screen, run)
+    if everything:
+        _show_steps(screen, objects_of(run["steps"]))
+    _show_next(screen, run, everything=everything)
 
 
-def _show_change(screen: "Console", change: Json) -> None:
-    if "added" not in change:
+def show_change(screen: "Console", change: Json, outcome: str) -> None:
+    """Show what is new since the version that serves was trained."""
+    if "added" not in change or outcome == "skipped":
         return
-    files = f"{change['added']} files added, {change['replaced']} replaced, {change['removed']} removed"
-    rows = "" if change["new_rows"] is None else f", {change['new_rows']:+} rows"
+    files = [counted(change[how], "file") + f" {how}" for how in ("added", "replaced", "removed") if change[how]]
+    rows = [f"{change['new_rows']:+,} rows"] if change["new_rows"] else []
+    words = ", ".join([*files, f"{sized(change['new_bytes'])} new", *rows]) if files else "unchanged"
     since = "" if change["since"] is None else " since what serves was trained"
-    screen.print(f"  data: {files}, {change['new_bytes']:,} new bytes{rows}{since}")
+    also = [what for what in ("code", "config") if change.get(f"{what}_is_new")]
+    changed = f"; new: {' and '.join(also)}" if also else ""
+    screen.print(f"  data: {words}{since}{changed}")
+
+
+def _show_steps(screen: "Console", steps: Sequence[Json]) -> None:
+    shown = table("step", "outcome", "seconds", "attempt")
+    for step in steps:
+        shown.add_row(escaped(step["name"]), styled(step["outcome"]), number(step["seconds"]), str(step["attempt"]))
+    screen.print(shown)
 
 
 def _is_quiet(rule: Json) -> bool:
     return rule["about"] == "data" and rule["result"] == "pass"
 
 
-def _show_next(screen: "Console", run: Json) -> None:
-    endpoint = _object(run["endpoint"])
+def _show_next(screen: "Console", run: Json, *, everything: bool) -> None:
+    endpoint = object_of(run["endpoint"])
     if run["outcome"] == "needs approval":
         where = f"{run['version']} --env {run['environment']} --reason"
         screen.print(f'  Approve it: everfit approve {where} "…"; turn it away: everfit reject {where} "…"')
     if endpoint.get("url") and run["champion_after"] is not None:
-        screen.print(f"  Serves: version {run['champion_after']} at {escaped(endpoint['url'])}")
+        serves = "Served when it had ended" if everything else "Serves"
+        screen.print(f"  {serves}: version {run['champion_after']} at {escaped(endpoint['url'])}")
 
 
 def shortened(text: object, most: int = 160) -> str | None:
@@ -115,109 +131,44 @@ def show_rules(screen: "Console", rules: Sequence[Json]) -> None:
 
 
 def _show_metrics(screen: "Console", metrics: Json, asked: str | None) -> None:
-    challenger, champion = _object(metrics["challenger"]), _object(metrics["champion"])
-    difference = _object(metrics["difference"])
+    challenger, champion = object_of(metrics["challenger"]), object_of(metrics["champion"])
+    difference = object_of(metrics["difference"])
     if asked is not None:
         challenger = {name: value for name, value in challenger.items() if re.search(rf"\b{re.escape(name)}\b", asked)}
     if not challenger:
         return
+    if not champion:
+        _show_alone(screen, challenger)
+        return
     shown = table("metric", "challenger", "champion", "difference (95 % interval)")
     for name, value in challenger.items():
-        between = _object(difference.get(name))
+        between = object_of(difference.get(name))
         words = (
             "–"
             if between.get("value") is None
-            else f"{_number(between['value'])} [{_number(between['low'])}, {_number(between['high'])}]"
+            else f"{number(between['value'])} [{number(between['low'])}, {number(between['high'])}]"
         )
-        shown.add_row(escaped(name), _number(value), _number(champion.get(name)), escaped(words))
+        shown.add_row(escaped(name), number(value), number(champion.get(name)), escaped(words))
     screen.print(shown)
 
 
-def show_runs(rows: Sequence[Json]) -> None:
-    """Show one line a run."""
-    shown = table("run", "environment", "outcome", "version", "started")
-    shown.add_column("reason", no_wrap=True, overflow="ellipsis")
-    for row in rows:
-        cells = (escaped(row["run"]), escaped(row["environment"]), styled(row["outcome"]), escaped(row["version"]))
-        shown.add_row(*cells, escaped(str(row["started"])[:19]), escaped(row["reason"]))
-    console().print(shown if rows else "No run yet. Start one: everfit run")
+def _show_alone(screen: "Console", metrics: Json) -> None:
+    shown = table("metric", "challenger")
+    for name, value in metrics.items():
+        shown.add_row(escaped(name), number(value))
+    screen.print(shown)
 
 
-def show_history(rows: Sequence[Json]) -> None:
-    """Show one line for each time that a version served."""
-    shown = table("version", "environment", "from", "to", "actor", "reason")
-    for row in rows:
-        until = "serves now" if row["to"] is None else str(row["to"])[:19]
-        cells = (escaped(row["version"]), escaped(row["environment"]), escaped(str(row["from"])[:19]), until)
-        shown.add_row(*cells, escaped(row["actor"]), escaped(row["reason"]))
-    console().print(shown if rows else "Nothing has served yet. Start a run: everfit run")
-
-
-def show_status(found: Json) -> None:
-    """Show what serves, what waits, what was interrupted."""
-    screen = console()
-    screen.print(f"[bold]{escaped(found['model'])}[/]")
-    for each in _objects(found["environments"]):
-        endpoint = _object(each["endpoint"])
-        serves = "nothing serves yet" if each["champion"] is None else f"version {each['champion']} serves"
-        screen.print(f"  [bold]{escaped(each['environment'])}[/]: {serves} behind {escaped(endpoint['name'])}")
-        if endpoint["url"]:
-            screen.print(f"    answers at {escaped(endpoint['url'])}")
-        if endpoint["trouble"]:
-            screen.print(f"    [red]{escaped(endpoint['trouble'])}[/]")
-        waiting = cast("Sequence[object]", each["waits_for_approval"])
-        if waiting:
-            screen.print(f"    waits for approval: version {', '.join(map(str, waiting))}")
-        unfinished = _object(each["unfinished"])
-        if unfinished:
-            screen.print(f"    [yellow]run {unfinished['run']} was interrupted; go on: everfit run --resume[/]")
-        last = _object(each["last_run"])
-        if last:
-            screen.print(f"    last run {last['run']}: {styled(last['outcome'])}: {escaped(shortened(last['reason']))}")
-
-
-def show_version(found: Json) -> None:
-    """Show what a version is and how each environment judged it."""
-    screen = console()
-    screen.print(
-        f"[bold]version {found['version']} of {escaped(found['model'])}[/], {found['size']} bytes, {found['artifact']}"
-    )
-    screen.print(f"  made by run {found['run']} at {str(found['created'])[:19]}")
-    screen.print(f"  data {escaped(found['snapshot'])}")
-    lineage = _object(found["lineage"])
-    dirty = " with changes that were not committed" if lineage.get("dirty") else ""
-    screen.print(f"  code {escaped(found['code'])}, commit {escaped(lineage.get('commit'))}{dirty}")
-    claims = _object(found["claims"])
-    if claims:
-        screen.print("  the script claimed: " + ", ".join(f"{escaped(k)} = {_number(v)}" for k, v in claims.items()))
-    for each in _objects(found["environments"]):
-        against = "no champion" if each["champion"] is None else f"version {each['champion']}"
-        screen.print(
-            f"  [bold]{escaped(each['environment'])}[/]: {styled(each['standing'])}; "
-            f"judged against {against}: {escaped(each['reason'])}"
-        )
-        show_rules(screen, _objects(each["rules"]))
-        approval = _object(each["approval"])
-        if approval:
-            word = "approved" if approval["approved"] else "rejected"
-            screen.print(
-                f"  {word} by {escaped(approval['actor'])} at {str(approval['at'])[:19]}: {escaped(approval['reason'])}"
-            )
-    for row in _objects(found["served"]):
-        until = "now" if row["to"] is None else str(row["to"])[:19]
-        screen.print(
-            f"  served in {escaped(row['environment'])} from {str(row['from'])[:19]} to {until}: "
-            f"{escaped(row['reason'])}"
-        )
-
-
-def _number(value: object) -> str:
+def number(value: object) -> str:
+    """Return a figure in six digits."""
     return f"{value:.6g}" if isinstance(value, (int, float)) else "–"
 
 
-def _object(value: object) -> Json:
+def object_of(value: object) -> Json:
+    """Return a JSON object; what is none is an empty one."""
     return cast("Json", value) if isinstance(value, Mapping) else {}
 
 
-def _objects(value: object) -> Sequence[Json]:
+def objects_of(value: object) -> Sequence[Json]:
+    """Return a list of JSON objects; what is none is an empty one."""
     return cast("Sequence[Json]", value) if isinstance(value, (list, tuple)) else ()

@@ -12,6 +12,7 @@ from everfit.application.preview import preview
 from everfit.application.retraining import Request, environment_of, resume, retrain, unfinished
 from everfit.domain.run import Run
 from everfit.interfaces.cli import exit_codes
+from everfit.interfaces.cli.listing import show_plan
 from everfit.interfaces.cli.options import (
     Opened,
     dry_run_option,
@@ -54,8 +55,7 @@ def run_command(  # noqa: PLR0913 - one argument an option
     request = Request(environment=environment, force=force, accept_schema=accept_schema)
     if dry_run:
         project = opened(folder, trains=True)
-        print_json(preview(request, project.workspace, project.ports))
-        return exit_codes.OK
+        return show_preview(request, project, as_json=as_json)
     progress = watcher(quiet=quiet, as_json=as_json)
     project = opened(folder, progress, trains=True)
     with progress if isinstance(progress, Bar) else nullcontext():
@@ -64,7 +64,18 @@ def run_command(  # noqa: PLR0913 - one argument an option
             if only_resume
             else retrain(_signed(request, project), project.workspace, project.ports)
         )
-    return finish(run, project, as_json=as_json) if run is not None else exit_codes.OK
+    if run is None:
+        words = "No run was interrupted; there is nothing to resume."
+        print_json({"run": None, "reason": words}) if as_json else print(words)
+        return exit_codes.OK
+    return finish(run, project, as_json=as_json)
+
+
+def show_preview(request: Request, project: Opened, *, as_json: bool) -> int:
+    """Show what a run would do."""
+    plan = preview(request, project.workspace, project.ports)
+    print_json(plan) if as_json else show_plan(plan)
+    return exit_codes.OK
 
 
 def watcher(*, quiet: bool, as_json: bool) -> Bar | Lines | Silence:
@@ -90,7 +101,4 @@ def _signed(request: Request, project: Opened) -> Request:
 
 def _go_on(project: Opened, environment: str | None) -> Run | None:
     interrupted = unfinished(project.workspace, environment_of(project.workspace, environment), project.ports)
-    if interrupted is None:
-        print("No run was interrupted; there is nothing to resume.", file=sys.stderr)
-        return None
-    return resume(interrupted.id, project.workspace, project.ports)
+    return None if interrupted is None else resume(interrupted.id, project.workspace, project.ports)

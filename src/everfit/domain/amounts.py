@@ -1,0 +1,27 @@
+"""Says amounts and moments as people read them."""
+
+from datetime import UTC, datetime
+
+UNITS = ("bytes", "kB", "MB", "GB", "TB")
+
+
+def counted(count: object, one: str) -> str:
+    """Return a count with its noun: ``1 file``, ``2 files``."""
+    return f"{count} {one}" if count == 1 else f"{count} {one}s"
+
+
+def sized(count: object) -> str:
+    """Return a number of bytes in the unit that fits: ``512 bytes``, ``2.3 MB``."""
+    if not isinstance(count, (int, float)):
+        return "an unknown size"
+    amount = float(count)
+    for unit in UNITS:
+        if amount < 1000 or unit == UNITS[-1]:
+            return counted(int(count), "byte") if unit == "bytes" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{count} bytes"
+
+
+def moment(text: object) -> str:
+    """Return an ISO time as date and time of day, in UTC."""
+    return datetime.fromisoformat(str(text)).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,134 @@
+"""Shows what lists and keeps: runs, history, what serves, a version, a plan."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+from everfit.domain.amounts import moment, sized
+from everfit.interfaces.cli.render import (
+    Json,
+    console,
+    escaped,
+    number,
+    object_of,
+    objects_of,
+    shortened,
+    show_change,
+    show_rules,
+    styled,
+    table,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def _place(environments: set[str], row: Json) -> tuple[str, ...]:
+    """Return the cell of the environment, when there is more than one to tell apart."""
+    return (escaped(row["environment"]),) if len(environments) > 1 else ()
+
+
+def show_runs(rows: Sequence[Json]) -> None:
+    """Show each run; its name begins with when it started."""
+    environments = {str(row["environment"]) for row in rows}
+    shown = table("run", *(["environment"] if len(environments) > 1 else []), "outcome", "version", "reason")
+    for column in shown.columns[:-1]:
+        column.no_wrap = True
+    for row in rows:
+        cells = (escaped(row["run"]), *_place(environments, row), styled(row["outcome"]), escaped(row["version"]))
+        shown.add_row(*cells, escaped(shortened(row["reason"])))
+    console().print(shown if rows else "No run yet. Start one: everfit run")
+
+
+def show_plan(plan: Json) -> None:
+    """Show what a run would do."""
+    screen = console()
+    screen.print(f"A run of {escaped(plan['model'])} in {escaped(plan['environment'])} would {escaped(plan['would'])}:")
+    screen.print(f"  {escaped(plan['reason'])}")
+    show_change(screen, {"new_rows": None, **object_of(plan.get("change"))}, str(plan["would"]))
+    screen.print("Nothing was changed.")
+
+
+def show_history(rows: Sequence[Json]) -> None:
+    """Show one line for each time that a version served."""
+    environments = {str(row["environment"]) for row in rows}
+    several = ["environment"] if len(environments) > 1 else []
+    shown = table("version", *several, "from (UTC)", "to (UTC)", "actor", "reason")
+    for column in shown.columns[:-2]:
+        column.no_wrap = True
+    for row in rows:
+        until = "serves now" if row["to"] is None else moment(row["to"])
+        cells = (escaped(row["version"]), *_place(environments, row), moment(row["from"]), until)
+        shown.add_row(*cells, escaped(row["actor"]), escaped(row["reason"]))
+    console().print(shown if rows else "Nothing has served yet. Start a run: everfit run")
+
+
+def show_status(found: Json) -> None:
+    """Show what serves, what waits, what was interrupted."""
+    screen = console()
+    screen.print(f"[bold]{escaped(found['model'])}[/]")
+    for each in objects_of(found["environments"]):
+        _show_environment(screen, each)
+
+
+def _show_environment(screen: "Console", each: Json) -> None:
+    name, endpoint = escaped(each["environment"]), object_of(each["endpoint"])
+    screen.print(f"  [bold]{name}[/]: {_serving(each, endpoint)}")
+    if endpoint["trouble"]:
+        screen.print(f"    [red]{escaped(endpoint['trouble'])}[/]")
+    elif endpoint["url"]:
+        screen.print(f"    answers at {escaped(endpoint['url'])}")
+    waiting = cast("Sequence[object]", each["waits_for_approval"])
+    if waiting:
+        screen.print(f"    waits for approval: version {', '.join(map(str, waiting))}")
+    unfinished = object_of(each["unfinished"])
+    if unfinished:
+        words = f"run {unfinished['run']} is under way or was interrupted; if it was, go on: everfit run --resume"
+        screen.print(f"    [yellow]{words} --env {name}[/]")
+    last = object_of(each["last_run"])
+    if last:
+        why = "" if last["reason"] is None else f": {escaped(shortened(last['reason']))}"
+        screen.print(f"    last run {last['run']}: {styled(last['outcome'])}{why}")
+
+
+def _serving(each: Json, endpoint: Json) -> str:
+    name = escaped(endpoint["name"])
+    if each["champion"] is None:
+        return f"nothing serves behind {name} yet; start: everfit run --env {escaped(each['environment'])}"
+    if endpoint["trouble"]:
+        return f"version {each['champion']} belongs behind {name}, but nothing answers"
+    return f"version {each['champion']} serves behind {name}"
+
+
+def show_version(found: Json) -> None:
+    """Show what a version is and how each environment judged it."""
+    screen = console()
+    screen.print(
+        f"[bold]version {found['version']} of {escaped(found['model'])}[/], {sized(found['size'])}, {found['artifact']}"
+    )
+    screen.print(f"  made by run {found['run']} at {moment(found['created'])} UTC")
+    screen.print(f"  data {escaped(found['snapshot'])}")
+    lineage = object_of(found["lineage"])
+    dirty = " with changes that were not committed" if lineage.get("dirty") else ""
+    commit = f"commit {escaped(lineage['commit'])}{dirty}" if lineage.get("commit") else "not in a git repository"
+    screen.print(f"  code {escaped(found['code'])}, {commit}")
+    claims = object_of(found["claims"])
+    if claims:
+        screen.print("  the script claimed: " + ", ".join(f"{escaped(k)} = {number(v)}" for k, v in claims.items()))
+    for each in objects_of(found["environments"]):
+        against = "no champion" if each["champion"] is None else f"version {each['champion']}"
+        screen.print(
+            f"  [bold]{escaped(each['environment'])}[/]: {styled(each['standing'])}; "
+            f"judged against {against}: {escaped(each['reason'])}"
+        )
+        show_rules(screen, objects_of(each["rules"]))
+        approval = object_of(each["approval"])
+        if approval:
+            word = "approved" if approval["approved"] else "rejected"
+            who = f"{escaped(approval['actor'])} at {moment(approval['at'])} UTC"
+            screen.print(f"  {word} by {who}: {escaped(approval['reason'])}")
+    for row in objects_of(found["served"]):
+        until = "now" if row["to"] is None else f"{moment(row['to'])} UTC"
+        screen.print(
+            f"  served in {escaped(row['environment'])} from {moment(row['from'])} UTC to {until}: "
+            f"{escaped(row['reason'])}"
+        )
