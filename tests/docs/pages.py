@@ -34,12 +34,16 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def spans(page: Path) -> list[str]:
+    """Return what stands between backticks in the running text of a page."""
+    return re.findall(r"`([^`\n]+)`", BLOCK.sub("", page.read_text(encoding="utf-8")))
+
+
 def called_commands(page: Path) -> Iterator[list[str]]:
     """Yield the words after ``everfit`` in each call that a page shows, in code spans and blocks."""
     text = page.read_text(encoding="utf-8")
-    spans = re.findall(r"`([^`\n]+)`", BLOCK.sub("", text))
     lines = [line.split(" #")[0] for _, block in BLOCK.findall(text) for line in block.splitlines()]
-    for piece in (part for each in (*spans, *lines) for part in re.split(r"&&|\||\$\(|<\(", each)):
-        words = piece.strip().rstrip(")").split()
+    for piece in (part for each in (*spans(page), *lines) for part in re.split(r"&&|\||\$\(|<\(", each)):
+        words = piece.strip().removeprefix("$ ").rstrip(")").split()
         if len(words) > 1 and words[0] == "everfit" and "│" not in piece:
             yield words[1:]

@@ -6,15 +6,21 @@ from pathlib import Path
 import click
 import pytest
 
+from everfit.adapters.local.job_result import lose
 from everfit.adapters.local.project_file import read_project
+from everfit.domain.job import JobFailure
 from everfit.domain.run import Outcome
 from everfit.interfaces.cli import exit_codes
 from everfit.interfaces.cli.main import COMMANDS, everfit
-from tests.docs.pages import PAGES, ROOT, anchors, blocks, called_commands, links, name_of
+from everfit.jobs.supervision.ending import Facts, message_of
+from tests.docs.pages import PAGES, ROOT, anchors, blocks, called_commands, links, name_of, spans
 
 SOURCE = ROOT / "src" / "everfit"
 PACKAGES = sorted(folder.name for folder in SOURCE.iterdir() if (folder / "__init__.py").exists())
 CLI = ROOT / "docs" / "reference" / "cli.md"
+FAILURES = ROOT / "docs" / "guides" / "when-something-fails.md"
+OF_A_SCRIPT = "--trees"
+"""An argument of the training script that the guides speak of."""
 PROJECTS = [(page, text) for page in PAGES for text in blocks(page, "yaml") if re.match(r"(#.*\n)*model:", text)]
 
 
@@ -59,6 +65,21 @@ def test_no_page_names_a_command_or_an_option_that_does_not_exist(page: Path) ->
         assert name in COMMANDS, f"{name_of(page)} calls everfit {' '.join(words)}"
         wanted = {word.split("=")[0].rstrip(".,;:") for word in words[1:] if re.match(r"--?[a-z]", word)}
         assert wanted <= options_of(name), f"{name_of(page)} calls everfit {' '.join(words)}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_no_page_names_an_option_that_no_command_has(page: Path) -> None:
+    known = {option for name in COMMANDS for option in options_of(name)} | {"--version", OF_A_SCRIPT}
+    named = {match[0] for span in spans(page) if (match := re.match(r"--[a-z-]+", span))}
+    assert named <= known
+
+
+@pytest.mark.parametrize("failure", JobFailure)
+def test_every_way_a_job_can_fail_is_in_the_guide(failure: JobFailure, tmp_path: Path) -> None:
+    quoted = [words.strip("…. ") for span in spans(FAILURES) for words in span.split("…")]
+    facts = Facts("train.py", -9 if failure is JobFailure.KILLED else 1)
+    message = str(lose(tmp_path)["message"]) if failure is JobFailure.LOST else message_of(facts, failure.value)
+    assert any(words in message for words in quoted if " " in words), message
 
 
 def test_every_exit_code_is_documented() -> None:
