@@ -1,7 +1,7 @@
 """Renews a lease from a thread, so that long work in the foreground does not lose it."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ class ThreadHeart:
         self._lease = lease
 
     @contextmanager
-    def beating(self, claim: Claim) -> Iterator[None]:
+    def beating(self, claim: Claim) -> Generator[None]:
         done = threading.Event()
         thread = threading.Thread(target=self._beat, args=(claim, done), name="everfit-heart", daemon=True)
         thread.start()

@@ -151,7 +151,8 @@ class SqliteRegistry:
         found = registry_rows.version_of(rows, model, number)
         if found is None:
             raise NotFoundError(
-                f"There is no version {number} of {model}, or it was removed; `everfit runs` shows which run made which version."
+                f"There is no version {number} of {model}, or it was removed; "
+                "`everfit runs` shows which run made which version."
             )
         return found
 

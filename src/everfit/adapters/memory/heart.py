@@ -1,6 +1,6 @@
 """A heart for stores whose leases do not run out."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from everfit.application.ports import Claim
@@ -10,7 +10,7 @@ class StillHeart:
     """Does not beat."""
 
     @contextmanager
-    def beating(self, claim: Claim) -> Iterator[None]:
+    def beating(self, claim: Claim) -> Generator[None]:
         """Let the work go on."""
         del claim
         yield

@@ -157,7 +157,8 @@ class MemoryRegistry:
     def _version(self, model: str, number: int) -> Version:
         if (model, number) not in self._versions or (model, number) in self._forgotten:
             raise NotFoundError(
-                f"There is no version {number} of {model}, or it was removed; `everfit runs` shows which run made which version."
+                f"There is no version {number} of {model}, or it was removed; "
+                "`everfit runs` shows which run made which version."
             )
         return self._versions[model, number]
 

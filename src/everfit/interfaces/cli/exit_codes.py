@@ -28,10 +28,9 @@ BY_ERROR: Final[tuple[tuple[type[EverfitError], int], ...]] = (
     (RefusedError, FAILED),
     (BusyError, FAILED),
     (RequestError, USAGE),
-    (EverfitError, FAILED),
 )
 
 
 def of_error(error: EverfitError) -> int:
     """Return the exit code that tells of *error*."""
-    return next(code for kind, code in BY_ERROR if isinstance(error, kind))
+    return next((code for kind, code in BY_ERROR if isinstance(error, kind)), FAILED)
