@@ -51,9 +51,9 @@ def _what_is_asked(run: Run, verdict: Verdict | None) -> str | None:
 
 
 def _champion_before(run: Run, results: Mapping[str, Mapping[str, object]], frozen: Facts, ports: Ports) -> int | None:
-    if "evaluate" in results:
+    if results.get("evaluate"):
         return Facts("The result of evaluate", results["evaluate"]).whole_or_none("champion")
-    if "snapshot" in results:
+    if results.get("snapshot"):
         return frozen.whole_or_none("champion")
     history = ports.registry.history(run.model, run.environment)
     return next(

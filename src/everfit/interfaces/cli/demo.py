@@ -38,7 +38,7 @@ def demo_command(folder: Path, *, keep: bool) -> int:
     for command in ("history", "runs", "why 2", "why 3", "status"):
         print(f"  everfit {command} -C {folder}")
     if not keep:
-        print(f"The endpoint host is stopped; `everfit run -C {folder}` starts it again with the same state.")
+        print("The endpoint host is stopped; the next `everfit predict` there starts it again, with version 1.")
     return exit_codes.OK
 
 

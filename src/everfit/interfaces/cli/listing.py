@@ -45,7 +45,7 @@ def show_plan(plan: Json) -> None:
     screen.print(f"A run of {escaped(plan['model'])} in {escaped(plan['environment'])} would {escaped(plan['would'])}:")
     screen.print(f"  {escaped(plan['reason'])}")
     show_change(screen, {"new_rows": None, **object_of(plan.get("change"))}, str(plan["would"]))
-    screen.print("Nothing was changed.")
+    screen.print("No run was started, and nothing that serves was changed.")
 
 
 def show_history(rows: Sequence[Json]) -> None:

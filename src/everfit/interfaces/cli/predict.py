@@ -3,11 +3,12 @@
 import json
 import sys
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import click
 
 from everfit.application.retraining import environment_of
+from everfit.domain.endpoint import Answer
 from everfit.domain.errors import NotFoundError
 from everfit.interfaces.cli import exit_codes
 from everfit.interfaces.cli.options import environment_option, json_option, opened, print_json, project_option
@@ -42,8 +43,19 @@ def predict_command(
     else:
         sys.stdout.buffer.write(answer.body if answer.body.endswith(b"\n") else answer.body + b"\n")
         sys.stdout.buffer.flush()
-        print(f"status {answer.status}, answered by version {answer.version}", file=sys.stderr)
+        print(_told(answer), file=sys.stderr)
     return exit_codes.OK if answer.status < 400 else exit_codes.FAILED
+
+
+def _told(answer: Answer) -> str:
+    """Say in one sentence how it went; the model's own words are in the answer, deep down."""
+    if answer.status < 400:
+        return f"status {answer.status}, answered by version {answer.version}"
+    body = _body(answer.body)
+    facts = cast("dict[str, object]", body) if isinstance(body, dict) else {}
+    words = facts.get("OriginalMessage") or facts.get("Message") or "it gave no reason"
+    who = "the endpoint" if answer.version is None else f"version {answer.version}"
+    return f"status {answer.status}: {who} could not answer this request: {words}"
 
 
 def _body(body: bytes) -> object:
