@@ -16,9 +16,9 @@ from everfit.adapters.local.processes import (
     is_alive,
     is_gone,
     parsed,
-    started_by_ps,
     this_process,
 )
+from everfit.jobs.supervision.children import start_time_by_ps
 from tests.stored import START
 
 
@@ -75,12 +75,12 @@ def test_an_owner_is_described_so_that_a_person_finds_it() -> None:
 
 
 def test_without_proc_the_start_is_asked_of_ps() -> None:
-    first, second = started_by_ps(os.getpid()), started_by_ps(os.getpid())
+    first, second = start_time_by_ps(os.getpid()), start_time_by_ps(os.getpid())
     assert first is not None
     assert first == second
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
-    assert started_by_ps(child.pid) is None
+    assert start_time_by_ps(child.pid) is None
 
 
 def test_run_ids_sort_by_time_and_never_repeat() -> None:

@@ -8,7 +8,7 @@ from everfit.application.step import Workspace
 from everfit.domain.errors import BackendError
 from everfit.domain.gate import Finding, Verdict, verdict_from_json
 from everfit.domain.project import Environment
-from everfit.domain.run import Outcome, Run, RunId, StepOutcome, StepRecord
+from everfit.domain.run import Outcome, Run, StepRecord
 from everfit.domain.version import Placement, Served
 
 Json = dict[str, object]
@@ -235,8 +235,3 @@ def _placement(placement: Placement) -> Json:
             "at": approval.at.isoformat(),
         },
     }
-
-
-def failed_step(run: RunId, ports: Ports) -> str | None:
-    """Return the name of the step that failed, if one did."""
-    return next((r.name for r in ports.store.steps(run) if r.outcome is StepOutcome.FAILED), None)

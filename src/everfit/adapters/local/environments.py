@@ -26,11 +26,6 @@ class Environment:
     folder: str | None = None
     requirements: str | None = None
 
-    @property
-    def is_ready(self) -> bool:
-        """Whether the interpreter can be used now."""
-        return self.folder is None or installation.is_complete(self.folder)
-
 
 class Environments:
     """The cached virtual environments below one folder, named by the digest of what they hold."""

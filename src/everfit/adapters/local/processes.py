@@ -1,10 +1,11 @@
 """Who a process is: its host, its number and when it started, because numbers are given out again."""
 
 import os
-import subprocess
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from everfit.jobs.supervision.children import start_time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,22 +80,8 @@ def described(owner: str) -> str:
 
 
 def _started(pid: int) -> str | None:
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
-        return None if Path("/proc/self/stat").exists() else started_by_ps(pid)
-    # The command's name may hold blanks and brackets: the fields are counted from its last bracket on.
-    fields = text.rpartition(")")[2].split()
-    # A zombie does nothing any more; its parent just has not looked yet.
-    return None if fields[0] in "ZX" else f"{fields[19]}@{_place()}"
-
-
-def started_by_ps(pid: int) -> str | None:
-    """Return when the process started, where there is no ``/proc``; None when it is dead."""
-    command = ["ps", "-o", "stat=,lstart=", "-p", str(pid)]
-    told = subprocess.run(command, capture_output=True, text=True, check=False, env={"LC_ALL": "C", "PATH": os.defpath})
-    state, _, moment = told.stdout.strip().partition(" ")
-    return None if told.returncode or state.startswith("Z") else f"{'_'.join(moment.split())}@{_place()}"
+    moment = start_time(pid)
+    return None if moment is None else f"{moment}@{_place()}"
 
 
 @cache

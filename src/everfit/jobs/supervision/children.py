@@ -111,18 +111,27 @@ def marked(folder: str) -> Iterator[int]:
 
 
 def start_time(pid: int) -> str | None:
-    """Return when the process started, in whatever unit the system tells; None when it does not exist."""
+    """Return when the process started, in whatever unit the system tells; None when it is dead."""
     if not _IS_LINUX:
-        import subprocess  # noqa: PLC0415 - slow to import, and Linux does without
-
-        answer = subprocess.run(["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, check=False)
-        return answer.stdout.decode().strip() or None
+        return start_time_by_ps(pid)
     try:
+        # The command's name may hold blanks and brackets: the fields are counted from its last bracket on.
         fields = _read(f"/proc/{int(pid)}/stat").rpartition(b")")[2].split()
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         return None
-    # After the name: state is field 3 of the manual page, the start in clock ticks since boot is field 22.
+    # State is field 3 of the manual page, the start in clock ticks since boot is field 22. A zombie does nothing
+    # any more; its parent just has not looked yet.
     return None if fields[0] in {b"Z", b"X"} else fields[19].decode()
+
+
+def start_time_by_ps(pid: int) -> str | None:
+    """Return when the process started, where there is no ``/proc``; None when it is dead."""
+    import subprocess  # noqa: PLC0415 - slow to import, and Linux does without
+
+    command = ["ps", "-o", "stat=,lstart=", "-p", str(pid)]
+    told = subprocess.run(command, capture_output=True, text=True, check=False, env={"LC_ALL": "C", "PATH": os.defpath})
+    state, _, moment = told.stdout.strip().partition(" ")
+    return None if told.returncode or state.startswith("Z") else "_".join(moment.split())
 
 
 def oom_kills() -> int:
