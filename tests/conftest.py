@@ -1,0 +1,54 @@
+"""What holds for the whole session of tests: no process and no mount outlives it."""
+
+import os
+import select
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+GRACE = 10.0
+OURS = ("everfit.serving", "everfit.jobs", "everfit/serving", "everfit/jobs")
+
+
+def processes_of_ours(below: Path) -> dict[int, str]:
+    """Return the processes of ours that name a folder of this session, each with its command line."""
+    found: dict[int, str] = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if f"{below}/" in line and any(name in line for name in OURS):
+            found[int(entry.name)] = line
+    return found
+
+
+def stays(process: int) -> bool:
+    """Return whether *process* is still there when one that is ending would have ended."""
+    try:
+        handle = os.pidfd_open(process)
+    except ProcessLookupError:
+        return False
+    try:
+        ended, _, _ = select.select([handle], [], [], GRACE)
+        return not ended
+    finally:
+        os.close(handle)
+
+
+def left_mounts(below: Path) -> list[str]:
+    """Return the file systems that are still mounted in a folder of this session."""
+    mounts = Path("/proc/mounts")
+    lines = mounts.read_text().splitlines() if mounts.exists() else []
+    return [line for line in lines if f" {below}/" in line]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The folder that a left process or mount names tells which test left it."""
+    below = tmp_path_factory.getbasetemp()
+    yield
+    processes = [f"process {number}: {line}" for number, line in processes_of_ours(below).items() if stays(number)]
+    left = [*processes, *left_mounts(below)]
+    assert left == [], "left behind by the tests whose folders are named here:\n" + "\n".join(left)
