@@ -20,6 +20,7 @@ from everfit.adapters.local.project_file import read_project
 from everfit.adapters.local.project_template import KINDS, write_template
 from everfit.adapters.local.registry import SqliteRegistry
 from everfit.adapters.local.run_store import SqliteRunStore
+from everfit.adapters.local.shared_home import other_project
 from everfit.application.journal import LEASE
 from everfit.application.ports import Ports, Progress
 from everfit.application.step import Workspace
@@ -67,6 +68,11 @@ def open_ports(workspace: Workspace, settings: Settings, progress: Progress) -> 
 def state_folder(folder: Path, settings: Settings) -> Path:
     """Return where the state of the project in *folder* lies."""
     return settings.home or folder.resolve() / ".everfit"
+
+
+def namesake(workspace: Workspace, settings: Settings) -> Path | None:
+    """Return another project of the same model name that shares the state folder, if there is one."""
+    return other_project(settings.home, workspace.model, Path(workspace.folder)) if settings.home else None
 
 
 def _resolved(folder: Path, project: Project) -> Project:

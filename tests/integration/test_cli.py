@@ -176,6 +176,17 @@ def test_init_names_a_command_that_can_be_pasted(tmp_path: Path) -> None:
     assert "cd 'my model' && everfit check" in everfit(tmp_path, "init", "my model").stdout
 
 
+def test_two_projects_of_one_name_in_one_state_folder_are_warned_of(project: LineProject, tmp_path: Path) -> None:
+    home = str(tmp_path / "home")
+    project.add_rows("a.csv")
+    assert "Warning" not in project.everfit("run", "--dry-run", EVERFIT_HOME=home).err
+    other = LineProject(tmp_path / "other")
+    other.add_rows("a.csv")
+    assert str(project.folder) in other.everfit("run", "--dry-run", EVERFIT_HOME=home).err
+    (project.folder / "everfit.yaml").rename(project.folder / "moved.yaml")
+    assert "Warning" not in other.everfit("run", "--dry-run", EVERFIT_HOME=home).err
+
+
 @pytest.mark.parametrize(
     ("words", "completed"),
     [(("ru",), ["run", "runs"]), (("init", "--from", "cl"), ["classification"]), (("logs", "--st"), ["--step"])],

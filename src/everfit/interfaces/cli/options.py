@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import click
 
 from everfit.application.ports import Ports, Progress
 from everfit.application.step import Workspace
-from everfit.bootstrap import open_ports, open_workspace
+from everfit.bootstrap import namesake, open_ports, open_workspace
 from everfit.interfaces.cli.json_version import JSON_VERSION
 from everfit.interfaces.cli.progress import Silence
 from everfit.settings import read_settings
@@ -37,6 +38,13 @@ def opened(folder: Path, progress: Progress | None = None, *, trains: bool = Fal
     settings = read_settings()
     workspace = open_workspace(folder, settings, needs_variables=trains)
     ports = open_ports(workspace, settings, progress or Silence())
+    other = namesake(workspace, settings) if trains else None
+    if other is not None:
+        print(
+            f"Warning: the project in {other} is named {workspace.model} too and has the same EVERFIT_HOME, so both "
+            "share versions and endpoint. Name one of them otherwise, or give it a state folder of its own.",
+            file=sys.stderr,
+        )
     return Opened(workspace=workspace, ports=ports, actor=settings.actor)
 
 
