@@ -441,7 +441,7 @@ def test_the_number_given_back_is_that_of_what_is_kept(world: World) -> None:
 def test_every_refusal_says_what_to_do_in_words(world: World) -> None:
     with pytest.raises(EverfitError) as caught:
         world.registry.version("churn", 3)
-    assert "everfit status" in str(caught.value)
+    assert "everfit runs" in str(caught.value)
 
 
 def test_a_forgotten_version_cannot_come_back_with_a_better_verdict(world: World) -> None:
