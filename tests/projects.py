@@ -80,6 +80,7 @@ class LineProject:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._started: list[subprocess.Popen[str]] = []
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "data").mkdir(exist_ok=True)
         self.write("everfit.yaml", PROJECT)
@@ -123,17 +124,24 @@ class LineProject:
         return Result(code=done.returncode, out=done.stdout, err=done.stderr)
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        started = subprocess.Popen(
             self.command(*arguments),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             env=self.environment(**variables),
         )
+        self._started.append(started)
+        return started
 
     def predict(self, x: float) -> Any:
         answer = self.everfit("predict", "--json", stdin=json.dumps({"instances": [{"x": x, "id": 0}]}))
         return answer.json
 
     def down(self) -> None:
+        """Leave nothing behind, also when a test failed in the middle."""
+        for process in self._started:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
         self.everfit("down")
