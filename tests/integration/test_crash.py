@@ -76,8 +76,6 @@ def test_a_run_killed_anywhere_goes_on_and_deploys_once(
     assert resumed.json["version"] in (1, None)
     assert project.predict(3.0)["version"] == 1
     assert (tmp_path / "trained").read_text() == "x"
-    rows = project.everfit("history", "--json").json
-    assert [(row["version"], row["to"]) for row in rows] == [(1, None)]
     _check_ends(project)
 
 
@@ -87,6 +85,10 @@ def _check_ends(project: LineProject) -> None:
     ports = open_ports(workspace, settings, Silence())
     runs = ports.store.runs("line")
     assert [run.ended is not None for run in runs] == [True] * len(runs)
+    # A step that is added without a kill of its own is noticed here.
+    assert {step.name for run in runs for step in ports.store.steps(run.id)} == set(STEPS)
     events = ports.store.events("line", "production")
     assert all(event.end in (EventEnd.RAN, EventEnd.SKIPPED, EventEnd.MERGED) for event in events)
     assert len(ports.registry.versions("line")) == 1
+    served = ports.registry.history("line")
+    assert [(one.version, one.until) for one in served] == [(1, None)]
