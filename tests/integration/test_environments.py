@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from everfit.adapters.local.environments import Environments, is_satisfied
+from everfit.adapters.local.environments import Environments
 from everfit.adapters.local.jobs import LocalJobs
+from everfit.adapters.local.requirements import is_satisfied
 from everfit.domain.job import JobFailure, JobKind, JobSpec, JobState
 from everfit.jobs.supervision import children, installation
 

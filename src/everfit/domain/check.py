@@ -14,8 +14,8 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Final
 
+from everfit.domain.conclusion import Result
 from everfit.domain.errors import RuleError
-from everfit.domain.gate import Result
 
 
 class Measure(Enum):

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Final, cast
 
 from everfit.domain.check import ColumnType, DataFinding, DataRule, Measure, age_in_words, holds, nearest
-from everfit.domain.gate import Result
+from everfit.domain.conclusion import Result
 
 Figures = Mapping[str, object]
 Judgement = tuple[Result, str]

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, cast
 
+from everfit.domain.conclusion import Result
 from everfit.domain.errors import RuleError, StateError
 from everfit.domain.gate_rule import GateRule, check_fits, comparisons_needed, parse_rule, slices_needed
-from everfit.domain.judging import NO_CHAMPION, Finding, Minimum, Result, find
+from everfit.domain.judging import NO_CHAMPION, Finding, Minimum, find
 from everfit.domain.scores import Scores, scores_from_json
 
 __all__ = [

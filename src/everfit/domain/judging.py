@@ -1,20 +1,12 @@
 """One rule and the scores in, one finding out. Whatever is not known is inconclusive, and that never approves."""
 
 from dataclasses import dataclass
-from enum import Enum
 from math import isfinite
 from typing import Final, assert_never
 
+from everfit.domain.conclusion import Result
 from everfit.domain.gate_rule import GateRule, Subject
 from everfit.domain.scores import NOT_MEASURED, ComparisonKey, Difference, Measured, Scores, SideScores
-
-
-class Result(Enum):
-    """What a rule says; only ``PASS`` lets a version through."""
-
-    PASS = "pass"  # noqa: S105 - not a password
-    INCONCLUSIVE = "inconclusive"
-    FAIL = "fail"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

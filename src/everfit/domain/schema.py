@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from everfit.domain.check import ColumnType, DataFinding
-from everfit.domain.gate import Result
+from everfit.domain.conclusion import Result
 
 RULE = "schema"
 

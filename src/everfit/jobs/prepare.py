@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from everfit.domain.check import DataFinding, DataRule, Measure
+from everfit.domain.conclusion import Result
 from everfit.domain.errors import EverfitError
 from everfit.domain.findings import judge, missing_column, plural
-from everfit.domain.gate import Result
 from everfit.domain.schema import compare, compare_labels, order_labels
 from everfit.jobs.preparation import delimited, measuring
 from everfit.jobs.preparation.delimited import Unusable, failing

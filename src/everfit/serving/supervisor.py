@@ -17,7 +17,7 @@ from types import FrameType
 from typing import IO, Any
 
 from everfit.domain.errors import StateError
-from everfit.serving.desired_file import replace_file
+from everfit.serving.state_files import replace_file
 
 USUAL_PORT = 8080
 BACKLOG = 2048

@@ -13,8 +13,9 @@ from everfit.domain.endpoint import Answer, EndpointState, ServedVersion
 from everfit.domain.errors import BackendError, FencedError, RunFailedError
 from everfit.domain.version import Release
 from everfit.serving.desired import DesiredEndpoint
-from everfit.serving.desired_file import locked, read_desired, write_desired
+from everfit.serving.desired_file import read_desired, write_desired
 from everfit.serving.limits import Limits
+from everfit.serving.state_files import locked
 
 USUAL = Limits()
 # Whoever asks what serves wants to know it now, and not when a slow model has been loaded after a restart.

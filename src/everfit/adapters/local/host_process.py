@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from everfit.domain.errors import BackendError, StateError
-from everfit.serving.desired_file import is_locked
 from everfit.serving.limits import Limits
+from everfit.serving.state_files import is_locked
 
 START_PATIENCE = 30.0
 REPLY_PATIENCE = 60.0

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from everfit.domain.check import DataFinding
-from everfit.domain.gate import Result
+from everfit.domain.conclusion import Result
 from everfit.jobs.preparation.order import Order, SourceFile
 from everfit.jobs.preparation.tables import Database, Table, TablePart, quote, union
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from everfit.domain.check import DataFinding, DataRule, Measure
+from everfit.domain.conclusion import Result
 from everfit.domain.findings import judge
-from everfit.domain.gate import Result
 from everfit.domain.holdout import Side, bounds, place
 from everfit.domain.schema import compare_labels, order_labels
 from everfit.jobs.preparation.delimited import failing

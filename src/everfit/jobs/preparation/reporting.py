@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from everfit.domain.check import DataFinding
-from everfit.domain.gate import Result
+from everfit.domain.conclusion import Result
 from everfit.domain.holdout import Side
 from everfit.domain.schema import Column
 
