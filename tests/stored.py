@@ -1,10 +1,11 @@
 """Examples of what the store and the registry keep."""
 
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from everfit.domain.gate import Finding, Result, Verdict, VerdictOutcome
+from everfit.domain.gate import Finding, Result, Verdict, VerdictOutcome, verdict_digest
 from everfit.domain.run import Run, RunId
 from everfit.domain.trigger import TriggerEvent, TriggerKind
 from everfit.domain.version import FIRST_STANDING, Approval, Placement, Version
@@ -31,16 +32,17 @@ def a_verdict(
     outcome: VerdictOutcome = VerdictOutcome.APPROVED, artifact: str = "sha256:1", name: str = "verdict-1"
 ) -> Verdict:
     finding = Finding(rule="r2 >= 0.9", result=Result.PASS, reason="r2 is 0.95, at least 0.9")
-    return Verdict(
-        id=name,
+    made = Verdict(
+        id="",
         outcome=outcome,
         findings=(finding,),
-        reason="Every rule passed.",
+        reason=f"Every rule passed, says {name}.",
         artifact=artifact,
         snapshot="blake3:data",
         policy="sha256:rules",
         champion=None,
     )
+    return replace(made, id=verdict_digest(made))
 
 
 def a_version(run: str = "run-1", artifact: str = "sha256:1", number: int = 0, model: str = "churn") -> Version:
@@ -74,7 +76,7 @@ def a_placement(
 
 
 def an_approval(
-    *, approved: bool = True, version: int = 1, verdict: str = "verdict-1", environment: str = "production"
+    *, approved: bool = True, version: int = 1, verdict: str | None = None, environment: str = "production"
 ) -> Approval:
     return Approval(
         model="churn",
@@ -83,6 +85,6 @@ def an_approval(
         approved=approved,
         actor="ada",
         reason="Looks right.",
-        verdict=verdict,
+        verdict=verdict or a_verdict(VerdictOutcome.NEEDS_APPROVAL).id,
         at=START,
     )

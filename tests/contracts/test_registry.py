@@ -201,7 +201,8 @@ def test_a_version_that_never_served_there_may_be_judged_again(world: World) -> 
     world.registry.place(claim, in_production(VerdictOutcome.APPROVED))
     world.registry.place(claim, in_production(VerdictOutcome.NEEDS_APPROVAL, "later"))
     kept = world.registry.placement("churn", "production", 1)
-    assert (kept.standing, kept.verdict.id) == (Standing.PENDING, "later")
+    later = in_production(VerdictOutcome.NEEDS_APPROVAL, "later").verdict
+    assert (kept.standing, kept.verdict) == (Standing.PENDING, later)
 
 
 def test_only_a_version_that_exists_is_placed(world: World) -> None:
@@ -242,7 +243,7 @@ def test_a_decision_is_never_turned_round(world: World) -> None:
 def test_only_what_waits_can_be_decided(world: World, outcome: VerdictOutcome, approved: bool) -> None:
     world.make(1, outcome)
     with pytest.raises(IllegalMoveError, match="does not wait"):
-        world.registry.decide(an_approval(approved=approved))
+        world.registry.decide(an_approval(approved=approved, verdict=a_verdict(outcome).id))
 
 
 def test_a_decision_on_evidence_that_was_replaced_is_refused(world: World) -> None:
@@ -461,3 +462,16 @@ def test_a_version_that_another_run_deploys_again_is_told_anew_and_stays_the_cha
         (1, "run-1", START + MINUTE),
     ]
     assert world.standings() == {1: Standing.SERVING}
+
+
+def test_bytes_are_needed_as_long_as_a_version_of_any_model_is_made_of_them(world: World) -> None:
+    """A version's artifact is immutable and lives under its own name."""
+    world.make(1)
+    other = replace(a_placement(), model="prices")
+    run = world.store.begin(a_run("run-9", model="prices")).id
+    claim = world.store.claim("prices", "production", owner="worker", lease=LEASE, run=run)
+    world.registry.register(claim, a_version("run-9", "sha256:1", model="prices"), other)
+    world.deploy(2)
+    world.registry.forget("churn", 1)
+    assert world.registry.holds("sha256:1")
+    assert not world.registry.holds("sha256:9")

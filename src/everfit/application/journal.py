@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 from everfit.application.loop import LOOP
+from everfit.application.owed import found_serving, settle_owed
 from everfit.application.ports import Claim, Ports
 from everfit.application.step import Answer, AwaitApproval, AwaitJob, Context, Done, End, Step, Workspace
 from everfit.domain.errors import BackendError, EverfitError, FencedError, StateError
@@ -49,6 +50,8 @@ def _walk(claim: Claim, run: Run, workspace: Workspace, ports: Ports) -> None:
     if environment is None:
         ports.store.end(claim, Outcome.FAILED, f"everfit.yaml has no environment {run.environment!r} any more")
         return
+    if found_serving(environment, ports) != run.version or run.version is None:
+        settle_owed(claim, environment, workspace, ports)
     for step in LOOP:
         if step.name in done:
             continue

@@ -296,6 +296,10 @@ class Registry(Protocol):
         """Return all versions, oldest first."""
         ...
 
+    def holds(self, artifact: str) -> bool:
+        """Tell whether a version of any model that is not forgotten is made of these bytes."""
+        ...
+
     def place(self, claim: Claim, placement: Placement) -> None:
         """Keep how an existing version stands in another environment, with that environment's own verdict."""
         ...

@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from everfit.application.journal import LEASE, drive
+from everfit.application.owed import found_serving, put_back, settle_owed
 from everfit.application.ports import Ports
-from everfit.application.serving import sample_of, served_version
 from everfit.application.step import Workspace
-from everfit.domain.endpoint import SampleRequest
 from everfit.domain.errors import NotFoundError, RefusedError
 from everfit.domain.project import Environment
-from everfit.domain.run import Run, RunId
+from everfit.domain.run import Run
 from everfit.domain.version import Approval, Placement, Standing, last_good, release
 
 
@@ -106,14 +105,14 @@ def roll_back(
     to: int | None = None,
 ) -> WayBack:
     """Put the last good version back, whatever else is going on; a run under way is judged anew by its own step."""
-    way = way_back(environment, workspace, ports, to)
+    if not _is_owed(environment, workspace, ports):
+        # What cannot be done takes the work from nobody.
+        way_back(environment, workspace, ports, to)
     claim = ports.store.claim(workspace.model, environment.name, owner=ports.owner, lease=LEASE, take_over=True)
     try:
-        version = ports.registry.version(workspace.model, way.after)
-        proof = release(version, ports.registry.placement(workspace.model, environment.name, way.after))
-        folder = ports.artifacts.unpacked(version.artifact)
-        model = served_version(version, folder, workspace.project.serve.workers, _sample(way.after, workspace, ports))
-        ports.endpoints.restore(environment.endpoint, model, proof, fence=claim.fence)
+        settle_owed(claim, environment, workspace, ports)
+        way = way_back(environment, workspace, ports, to)
+        proof = put_back(claim, way.after, environment, workspace, ports)
         ports.registry.served(claim, proof, reason=reason, actor=actor, roll_back=True)
         ports.endpoints.settle(environment.endpoint, [way.after, way.before], fence=claim.fence)
     finally:
@@ -121,10 +120,10 @@ def roll_back(
     return way
 
 
-def _sample(version: int, workspace: Workspace, ports: Ports) -> SampleRequest | None:
-    run = ports.store.run(RunId(ports.registry.version(workspace.model, version).run))
-    results = {record.name: record.result or {} for record in ports.store.steps(run.id)}
-    return sample_of(results)
+def _is_owed(environment: Environment, workspace: Workspace, ports: Ports) -> bool:
+    """Tell whether the endpoint serves something else than the registry says."""
+    serving = found_serving(environment, ports)
+    return serving is not None and serving != ports.registry.champion(workspace.model, environment.name)
 
 
 def latest_pending(environment: Environment, workspace: Workspace, ports: Ports) -> Placement:

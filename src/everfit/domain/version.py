@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Final
 
 from everfit.domain.errors import IllegalMoveError, RefusedError
-from everfit.domain.gate import Verdict, VerdictOutcome
+from everfit.domain.gate import Result, Verdict, VerdictOutcome, is_intact
 
 
 class Standing(Enum):
@@ -157,10 +157,14 @@ def release(version: Version, placement: Placement) -> Release:
     verdict = placement.verdict
     if verdict.artifact != version.artifact:
         raise RefusedError(f"{name} cannot serve: its verdict is about other bytes ({verdict.artifact}).")
+    if not is_intact(verdict):
+        raise RefusedError(f"{name} cannot serve: its verdict was changed after it was made. Train a new version.")
     if placement.standing in (Standing.PENDING, Standing.REJECTED):
         raise RefusedError(f"{name} cannot serve in {placement.environment}: it is {placement.standing.value}.")
     if verdict.outcome is VerdictOutcome.REJECTED:
         raise RefusedError(f"{name} cannot serve in {placement.environment}: the gate rejected it.")
+    if any(finding.result is not Result.PASS for finding in verdict.findings):
+        raise RefusedError(f"{name} cannot serve in {placement.environment}: not every rule of its gate passed.")
     approved = placement.approval is not None and placement.approval.approved
     if verdict.outcome is VerdictOutcome.NEEDS_APPROVAL and not approved:
         raise RefusedError(f"{name} cannot serve in {placement.environment}: nobody has approved it.")

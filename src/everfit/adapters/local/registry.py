@@ -56,6 +56,10 @@ class SqliteRegistry:
         with self._database.reading() as rows:
             return registry_rows.versions_of(rows, model)
 
+    def holds(self, artifact: str) -> bool:
+        with self._database.reading() as rows:
+            return registry_rows.holds_artifact(rows, artifact)
+
     def place(self, claim: Claim, placement: Placement) -> None:
         check_place(claim, placement.model, placement.environment)
         with self._database.transaction() as rows:

@@ -71,6 +71,12 @@ def versions_of(rows: Statements, model: str) -> Sequence[Version]:
     return [_version(row) for row in found]
 
 
+def holds_artifact(rows: Statements, artifact: str) -> bool:
+    """Return whether a version of any model that is not forgotten is made of these bytes."""
+    query = "select 1 from version where artifact = :artifact and forgotten is null limit 1"
+    return rows.one(query, {"artifact": artifact}) is not None
+
+
 def forget_version(rows: Statements, model: str, number: int, now: datetime) -> None:
     """Take the version out of every list; what it was stays for the record."""
     rows.write(

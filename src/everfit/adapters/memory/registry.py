@@ -62,6 +62,10 @@ class MemoryRegistry:
         with self._turn:
             return [one for key, one in self._versions.items() if key[0] == model and key not in self._forgotten]
 
+    def holds(self, artifact: str) -> bool:
+        with self._turn:
+            return any(one.artifact == artifact and key not in self._forgotten for key, one in self._versions.items())
+
     def place(self, claim: Claim, placement: Placement) -> None:
         _check_place(claim, placement.model, placement.environment)
         with self._turn:

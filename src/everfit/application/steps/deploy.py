@@ -4,7 +4,7 @@ from everfit.application.serving import sample_of, served_version
 from everfit.application.step import Answer, Context, Done, End
 from everfit.domain.errors import RunFailedError
 from everfit.domain.run import Outcome
-from everfit.domain.version import Placement, Release, Version, last_good, release
+from everfit.domain.version import Placement, Release, Standing, Version, last_good, release
 
 
 def deploy(context: Context) -> Answer:
@@ -15,7 +15,11 @@ def deploy(context: Context) -> Answer:
     placement = ports.registry.placement(context.project.model, environment.name, number)
     before = ports.registry.champion(context.project.model, environment.name)
     proof = release(version, placement)
-    late = _taken_back(context, before, number) or _stale_comparison(placement, before, number)
+    late = (
+        _taken_back(context, before, number)
+        or _withdrawn(context, number)
+        or _stale_comparison(placement, before, number)
+    )
     if late is not None:
         return End(outcome=Outcome.FAILED, reason=late)
     _shift(context, version, proof)
@@ -41,10 +45,23 @@ def deploy(context: Context) -> Answer:
 
 def _taken_back(context: Context, champion: int | None, number: int) -> str | None:
     """Say that this run's version has served and was taken back since, while the run was broken off."""
-    history = context.ports.registry.history(context.project.model, context.environment.name)
-    if champion == number or all(served.run != context.run.id for served in history):
+    history, run = context.ports.registry.history(context.project.model, context.environment.name), context.run
+    # Whoever found it serving before the run could write that down has no run to name.
+    mine = (served for served in history if served.run == run.id or served.since >= run.started)
+    if champion == number or all(served.version != number for served in mine):
         return None
     return f"version {number} served, and was taken back for version {champion} while the run was broken off"
+
+
+def _withdrawn(context: Context, number: int) -> str | None:
+    """Say that the version was rolled back where it is promoted from, after this run had begun."""
+    source = context.environment.promote_from
+    if context.run.promote is None or source is None:
+        return None
+    standing = context.ports.registry.placement(context.project.model, source, number).standing
+    if standing is not Standing.ROLLED_BACK:
+        return None
+    return f"version {number} was rolled back in {source} since its promotion began; nothing was changed"
 
 
 def _stale_comparison(placement: Placement, champion: int | None, number: int) -> str | None:

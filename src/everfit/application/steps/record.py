@@ -34,5 +34,7 @@ def _forget(context: Context) -> list[int]:
             registry.forget(model, number)
             gone.append(number)
     for digest in unused_artifacts(versions, gone):
-        context.ports.artifacts.delete(digest)
+        # Another model that shares the state folder may be made of the same bytes.
+        if not registry.holds(digest):
+            context.ports.artifacts.delete(digest)
     return gone
