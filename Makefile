@@ -19,8 +19,8 @@ BIN := .venv/bin
 demo: .venv/demo  ## The whole story on real data, in about a minute
 	$(BIN)/everfit demo build/demo
 
-test: .venv/dev  ## Every test
-	$(BIN)/pytest
+test: .venv/dev  ## Every test, on two cores
+	$(BIN)/pytest -n 2 --dist worksteal
 
 check: .venv/dev  ## Formatter, linter, both type checkers, import rules, docs
 	$(BIN)/ruff format --check
