@@ -15,8 +15,9 @@ FOUND = "found serving: whoever put it there was stopped before that was written
 def found_serving(environment: Environment, ports: Ports) -> int | None:
     """Return the version that takes all of the endpoint's traffic; None when none does, or its host is stopped."""
     state = ports.endpoints.describe(environment.endpoint)
-    weights = {} if state is None else state.weights
-    return next((number for number, weight in weights.items() if weight == 1.0), None)
+    if state is None:
+        return None
+    return next((number for number, weight in state.weights.items() if weight == 1.0), None)
 
 
 def settle_owed(claim: Claim, environment: Environment, workspace: Workspace, ports: Ports) -> None:
