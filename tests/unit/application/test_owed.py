@@ -1,0 +1,90 @@
+"""A process that was killed between endpoint and registry leaves nothing split for long."""
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from everfit.application.releases import roll_back
+from everfit.application.retraining import Request, retrain
+from everfit.domain.errors import RefusedError
+from everfit.domain.gate import VerdictOutcome
+from everfit.domain.run import Outcome, Run
+from everfit.domain.version import release
+from tests.fakes import Killed, World
+from tests.stored import a_placement, a_verdict, a_version
+
+
+class DyingRegistry:
+    """Dies when it is told what serves."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def __getattr__(self, name: str) -> object:
+        if name == "served":
+            raise Killed
+        return getattr(self._world.registry, name)
+
+
+def run(world: World) -> Run:
+    world.data.rows += 1
+    return retrain(Request(environment="production"), world.workspace, world.ports())
+
+
+def killed_run(world: World) -> None:
+    world.data.rows += 1
+    with pytest.raises(Killed):
+        retrain(Request(environment="production"), world.workspace, world.ports(registry=DyingRegistry(world)))
+    world.lives += 1
+
+
+def test_a_rollback_right_after_a_shift_that_was_not_written_down_goes_one_step_back() -> None:
+    """It goes to the last version that served, not the newest archived one."""
+    world = World()
+    run(world)
+    killed_run(world)
+    assert (world.serving(), world.registry.champion("line", "production")) == (2, 1)
+    way = roll_back(world.environment(), world.workspace, world.ports(), actor="ada")
+    assert (way.before, way.after) == (2, 1)
+    assert (world.serving(), world.registry.champion("line", "production")) == (1, 1)
+    assert run(world).outcome is Outcome.FAILED, "the run that was broken off must not undo a person's rollback"
+    assert world.serving() == 1
+
+
+def test_a_rollback_that_was_killed_before_it_was_written_down_is_settled_by_the_next_run() -> None:
+    world = World()
+    run(world)
+    run(world)
+    ports = world.ports(registry=DyingRegistry(world))
+    with pytest.raises(Killed):
+        roll_back(world.environment(), world.workspace, ports, actor="ada")
+    world.lives += 1
+    assert (world.serving(), world.registry.champion("line", "production")) == (1, 2)
+    world.mae = 9.0
+    assert run(world).outcome is Outcome.REJECTED
+    assert (world.serving(), world.registry.champion("line", "production")) == (1, 1)
+    assert world.registry.history("line", "production")[0].is_rollback
+
+
+def test_a_verdict_that_was_edited_releases_nothing() -> None:
+    rejected = a_verdict(VerdictOutcome.REJECTED)
+    edited = a_placement(replace(rejected, outcome=VerdictOutcome.APPROVED), version=1)
+    with pytest.raises(RefusedError, match="changed after it was made"):
+        release(a_version(number=1), edited)
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_rollback_killed_at_any_call_leaves_nothing_split_after_the_next_run(after: bool) -> None:
+    for call in range(1, 40):
+        world = World()
+        run(world)
+        run(world)
+        act = partial(roll_back, world.environment(), world.workspace, world.ports(), actor="ada")
+        killed = world.killed_at(call, after=after, act=act)
+        world.mae = 9.0
+        run(world)
+        assert world.serving() == world.registry.champion("line", "production"), call
+        if not killed:
+            return
+    pytest.fail("the rollback never came to its end")
