@@ -53,7 +53,7 @@ def make_table(rows: int, target: Path) -> None:
 def make_wide_table(target: Path) -> None:
     """Write 200 rows of an id, 64 small numbers and a target, like the pixels of handwritten digits."""
     pixels = ", ".join(f"hash(i * 64 + {n}) % 17 AS p{n}" for n in range(64))
-    query = f"SELECT i AS row_id, {pixels}, i % 10 AS target FROM range(200) r(i)"
+    query = f"SELECT i AS row_id, {pixels}, i % 10 AS target FROM range(200) r(i)"  # noqa: S608
     duckdb.connect().execute(f"COPY ({query}) TO '{target}' (FORMAT csv, HEADER)")
 
 
