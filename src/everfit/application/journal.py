@@ -20,6 +20,8 @@ from everfit.domain.secret import hidden
 LEASE: Final = timedelta(seconds=30)
 PATIENCE: Final = timedelta(seconds=1)
 """How long one look at a job may take before what it printed is shown."""
+MOST_STARTS: Final = 10
+"""How often a step may be started before it is plain that its process does not survive it."""
 
 
 def drive(run: RunId, workspace: Workspace, ports: Ports) -> Run:
@@ -75,6 +77,9 @@ def _perform(step: Step, context: Context) -> Answer | None:
     while True:
         begun = ports.clock.now()
         attempt = ports.store.begin_step(claim, step.name).attempt
+        if attempt > MOST_STARTS:
+            _fail(step, context, f"{step.name} was started {MOST_STARTS} times and never came to an end")
+            return None
         try:
             ports.progress.step_started(step.name, attempt)
             answer = _answer(step, context)

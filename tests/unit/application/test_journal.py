@@ -139,3 +139,28 @@ def test_what_was_not_measured_or_is_worse_never_serves(mae: float | None) -> No
     world.mae = mae
     assert run(world).outcome is Outcome.REJECTED
     assert world.serving() is None
+
+
+def test_a_step_that_its_process_never_survives_ends_the_run_at_last() -> None:
+    world = World()
+    deadly = Failing(world.data, "freeze", ZeroDivisionError("a fault of ours"), 100)
+    for _ in range(10):
+        with pytest.raises(ZeroDivisionError):
+            run(world, data=deadly)
+    ended = run(world, data=deadly)
+    assert ended.outcome is Outcome.FAILED
+    assert "never came to an end" in (ended.reason or "")
+
+
+def test_an_update_that_was_silently_rolled_back_is_no_success() -> None:
+    """Success is what the endpoint serves, not what the API returned: a silent rollback is reported as one."""
+    world = World()
+
+    class Lying(Failing):
+        def _failing(self, call: Callable[..., Any]) -> Callable[..., Any]:
+            return lambda *_, **__: None
+
+    ended = run(world, endpoints=Lying(world.endpoints, "shift", BackendError("")))
+    assert ended.outcome is Outcome.FAILED
+    assert "does not serve version 1" in (ended.reason or "")
+    assert world.registry.champion("line", "production") is None
