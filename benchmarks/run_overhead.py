@@ -9,7 +9,8 @@ process* is the same from a program that has been loaded. The others make six st
 --peers names a folder with the virtual environments metaflow, prefect, dagster and zenml, each made by
 ``python -m venv NAME && NAME/bin/pip install PACKAGE`` with the package that the file in ``peers/`` names; what is not
 there is left out. All take turns. Printed are the medians of seconds after a warm-up, all of them sorted, and
-the peak of the resident memory of all processes together (the endpoint host among them), from a run of its own.
+the peak of the resident memory of all processes together that the run started (for *cold*, the endpoint host too;
+for *in process*, the program too), from a run of its own.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 PEERS = Path(__file__).parent / "peers"
-EVERFIT = [sys.executable, "-m", "everfit.interfaces.cli.main"]
+EVERFIT = Path(sys.executable).with_name("everfit")
 BECOME_SUBREAPER = 36
 SAMPLING = 0.005
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -84,6 +85,7 @@ class Contender:
     Args:
         before: done before each run, outside the measured time.
         after: done after each run, outside the measured time.
+        own: process that lives from run to run.
     """
 
     def __init__(
@@ -92,10 +94,12 @@ class Contender:
         run: Callable[[], None],
         before: Callable[[], None] = lambda: None,
         after: Callable[[], None] = lambda: None,
+        own: int | None = None,
     ) -> None:
         self.name, self._run, self._before, self._after = name, run, before, after
         self.seconds: list[float] = []
         self.memory = 0
+        self._own = own
 
     def measure(self) -> None:
         """Make a run and keep its seconds."""
@@ -106,22 +110,23 @@ class Contender:
         self._after()
 
     def weigh(self) -> None:
-        """Make a run and keep the peak of the memory of all that lives below this process."""
+        """Make a run and keep the peak of the memory of all that it starts."""
         self._before()
-        over = threading.Event()
-        thread = threading.Thread(target=self._watch, args=(over,))
+        over, others = threading.Event(), set(resident_below(os.getpid())) - {self._own}
+        thread = threading.Thread(target=self._watch, args=(over, others))
         thread.start()
         self._run()
         over.set()
         thread.join()
         self._after()
 
-    def _watch(self, over: threading.Event) -> None:
+    def _watch(self, over: threading.Event, others: set[int]) -> None:
         while not over.wait(SAMPLING):
-            self.memory = max(self.memory, resident_below(os.getpid()))
+            found = resident_below(os.getpid())
+            self.memory = max(self.memory, sum(size for pid, size in found.items() if pid not in others))
 
 
-def resident_below(parent: int) -> int:
+def resident_below(parent: int) -> dict[int, int]:
     """Return the resident bytes of every process that descends from *parent*."""
     parents, pages = dict[int, int](), dict[int, int]()
     for entry in os.listdir("/proc"):
@@ -135,7 +140,7 @@ def resident_below(parent: int) -> int:
     while edge:
         edge = {pid for pid, above in parents.items() if above in edge} - found
         found |= edge
-    return sum(pages[pid] for pid in found) * PAGE
+    return {pid: pages[pid] * PAGE for pid in found}
 
 
 def project(folder: Path) -> Path:
@@ -159,7 +164,7 @@ def command(arguments: Sequence[str | Path], **variables: str) -> None:
 
 def everfit(folder: Path, *arguments: str) -> None:
     """Run a command of Everfit's in a project."""
-    command([*EVERFIT, *arguments, "-C", folder])
+    command([EVERFIT, *arguments, "-C", folder])
 
 
 def everfits(work: Path) -> list[Contender]:
@@ -187,7 +192,7 @@ def everfits(work: Path) -> list[Contender]:
             after=lambda: everfit(cold, "down"),
         ),
         Contender("Everfit, warm", lambda: everfit(warm, "run", "--force", "--json")),
-        Contender("Everfit, in process", ask),
+        Contender("Everfit, in process", ask, own=program.pid),
     ]
 
 
