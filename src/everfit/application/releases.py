@@ -105,6 +105,9 @@ def roll_back(
     to: int | None = None,
 ) -> WayBack:
     """Put the last good version back, whatever else is going on; a run under way is judged anew by its own step."""
+    if ports.registry.champion(workspace.model, environment.name) is not None:
+        # Only a running host can say what it serves.
+        ports.endpoints.start()
     if not _is_owed(environment, workspace, ports):
         # What cannot be done takes the work from nobody.
         way_back(environment, workspace, ports, to)

@@ -9,7 +9,9 @@ from everfit.application.releases import roll_back
 from everfit.application.retraining import Request, retrain
 from everfit.domain.errors import RefusedError
 from everfit.domain.gate import VerdictOutcome
+from everfit.domain.job import JobKind
 from everfit.domain.run import Outcome, Run
+from everfit.domain.trigger import EventEnd
 from everfit.domain.version import release
 from tests.fakes import Killed, World
 from tests.stored import a_placement, a_verdict, a_version
@@ -88,3 +90,30 @@ def test_a_rollback_killed_at_any_call_leaves_nothing_split_after_the_next_run(a
         if not killed:
             return
     pytest.fail("the rollback never came to its end")
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_run_killed_at_any_call_deploys_once_and_trains_once(after: bool) -> None:
+    """Killing the service at any moment, then starting it again: the deployment that was owed happens, once."""
+    for call in range(1, 200):
+        world = World()
+        world.data.rows += 1
+        act = partial(retrain, Request(environment="production"), world.workspace, world.ports())
+        killed = world.killed_at(call, after=after, act=act)
+        retrain(Request(environment="production"), world.workspace, world.ports())
+        assert (world.serving(), world.registry.champion("line", "production")) == (1, 1), call
+        assert len(list(world.started(JobKind.TRAIN))) == 1, call
+        assert len(world.registry.history("line", "production")) == 1, call
+        ends = [event.end for event in world.store.events("line", "production")]
+        assert EventEnd.PENDING not in ends, call
+        if not killed:
+            return
+    pytest.fail("the run never came to its end")
+
+
+def test_a_champion_whose_bytes_are_gone_is_named_and_the_run_goes_on() -> None:
+    world = World()
+    run(world)
+    world.artifacts.delete(world.registry.version("line", 1).artifact)
+    ended = run(world)
+    assert ended.outcome in (Outcome.DEPLOYED, Outcome.REJECTED), ended.reason

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from everfit.application.releases import Decision, decide, latest_pending, roll_back
 from everfit.application.retraining import Request, retrain
 from everfit.domain.errors import EverfitError
-from everfit.domain.run import RunState
+from everfit.domain.run import RunId, RunState
 from everfit.domain.trigger import EventEnd
 from everfit.domain.version import Standing, release
 from tests.fakes import World
@@ -98,7 +98,7 @@ class Promises(RuleBasedStateMachine):
     def every_event_ends_with_its_run_and_not_before(self) -> None:
         for place in PLACES:
             for one in self.world.store.events("line", place):
-                run = None if one.run is None else self.world.store.run(one.run)
+                run = None if one.run is None else self.world.store.run(RunId(one.run))
                 has_ended = run is not None and run.state is RunState.ENDED
                 assert (one.end is EventEnd.PENDING) is not has_ended
 

@@ -8,7 +8,7 @@ from everfit.application.steps.job import settled
 from everfit.application.steps.prepare import SEED
 from everfit.application.steps.snapshot import champion_of
 from everfit.application.steps.train import secret_names
-from everfit.domain.errors import RefusedError
+from everfit.domain.errors import NotFoundError, RefusedError
 from everfit.domain.gate import comparisons_needed, slices_needed
 from everfit.domain.job import JobKind, JobSpec
 from everfit.domain.version import Version
@@ -83,10 +83,10 @@ def _challenger(context: Context) -> Mapping[str, object]:
 
 
 def _side(context: Context, version: Version) -> Mapping[str, object] | None:
-    """Return the champion for scoring; a damaged one is scored by nobody, which no relative rule survives."""
+    """Return the champion for scoring; no relative rule survives one that is damaged or gone."""
     try:
         folder = context.ports.artifacts.unpacked(version.artifact)
-    except RefusedError as error:
+    except (NotFoundError, RefusedError) as error:
         return {"model": "", "python": "", "script": None, "version": version.number, "error": str(error)}
     return {
         "model": folder,
