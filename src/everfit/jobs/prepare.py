@@ -88,7 +88,7 @@ def prepare(order: Order, output: Path, scratch: Path) -> Report:
         return report
     try:
         if order.format in READERS:
-            with open_database(scratch) as database:
+            with open_database(scratch, sum(file.size for file in order.files)) as database:
                 _prepare_table(database, READERS[order.format](database, order, scratch), order, report, output)
         else:
             prepare_files(order, report, output)

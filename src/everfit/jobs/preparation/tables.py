@@ -17,6 +17,7 @@ from everfit.jobs.preparation.order import SourceFile
 
 MEMORY: Final = "1200MB"
 THREADS: Final = 8
+SMALL: Final = 20_000_000
 
 Row = tuple[Any, ...]
 
@@ -34,7 +35,7 @@ def quote_name(name: str) -> str:
 class Database:
     """The one door to DuckDB: its errors come out as Everfit's."""
 
-    def __init__(self, scratch: Path) -> None:
+    def __init__(self, scratch: Path, size: int) -> None:
         import duckdb  # noqa: PLC0415 - a job on images needs none
 
         self._errors = (duckdb.Error,)
@@ -45,8 +46,10 @@ class Database:
         self._connection.execute(f"SET threads = {min(os.cpu_count() or 1, THREADS)}")
         self._connection.execute("SET TimeZone = 'UTC'")
         self._connection.execute("SET enable_progress_bar = false")
-        # It makes a join of each column's test for missing words, which costs a wide table seconds.
-        self._connection.execute("SET disabled_optimizers = 'in_clause'")
+        if size < SMALL:
+            # It plans a join for each column's test for missing words: seconds for a wide table, gained back by
+            # a long one only.
+            self._connection.execute("SET disabled_optimizers = 'in_clause'")
 
     def rows(self, sql: str) -> list[Row]:
         """Return all rows of the answer."""
@@ -70,9 +73,9 @@ class UnreadableError(RunFailedError):
 
 
 @contextmanager
-def open_database(scratch: Path) -> Generator[Database]:
-    """Open a database that spills into *scratch*."""
-    database = Database(scratch)
+def open_database(scratch: Path, size: int) -> Generator[Database]:
+    """Open a database that spills into *scratch*, for a table of *size* bytes."""
+    database = Database(scratch, size)
     try:
         yield database
     finally:
