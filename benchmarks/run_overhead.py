@@ -5,7 +5,8 @@ Run: python benchmarks/run_overhead.py [--rounds 5] [--peers /path/to/environmen
 Everfit makes a whole run each time: snapshot, prepare, check, train, evaluate, gate, register, approve, deploy behind
 the endpoint, record, every step durable. *cold* is ``everfit run`` in a project that has never run and whose endpoint
 host is not up; *warm* is ``everfit run --force`` where a version serves (and is scored again beside the new one); *in
-process* is the same from a program that has been loaded. The others make six steps of nothing, and deploy nothing.
+process* is the same from a program that has been loaded. ``everfit rollback`` ends when the version before answers
+again. The others make six steps of nothing, and deploy nothing.
 --peers names a folder with the virtual environments metaflow, prefect, dagster and zenml, each made by
 ``python -m venv NAME && NAME/bin/pip install PACKAGE`` with the package that the file in ``peers/`` names; what is not
 there is left out. All take turns. Printed are the medians of seconds after a warm-up, all of them sorted, and
@@ -31,6 +32,7 @@ PEERS = Path(__file__).parent / "peers"
 EVERFIT = Path(sys.executable).with_name("everfit")
 BECOME_SUBREAPER = 36
 SAMPLING = 0.005
+PROJECTS = ("cold", "warm", "inside", "back")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 PROJECT = {
@@ -168,10 +170,10 @@ def everfit(folder: Path, *arguments: str) -> None:
 
 
 def everfits(work: Path) -> list[Contender]:
-    """Return Everfit's three ways to make a run."""
-    cold, warm, inside = (project(work / name) for name in ("cold", "warm", "inside"))
-    everfit(warm, "run", "--json")
-    everfit(inside, "run", "--json")
+    """Return Everfit's three ways to make a run, and its way back."""
+    cold, warm, inside, back = (project(work / name) for name in PROJECTS)
+    for folder in (warm, inside, back):
+        everfit(folder, "run", "--json")
     program = subprocess.Popen(
         [sys.executable, "-c", IN_PROCESS, str(inside)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -193,6 +195,11 @@ def everfits(work: Path) -> list[Contender]:
         ),
         Contender("Everfit, warm", lambda: everfit(warm, "run", "--force", "--json")),
         Contender("Everfit, in process", ask, own=program.pid),
+        Contender(
+            "everfit rollback",
+            lambda: everfit(back, "rollback"),
+            before=lambda: everfit(back, "run", "--force", "--json"),
+        ),
     ]
 
 
@@ -244,7 +251,7 @@ def main() -> None:
             for contender in contenders:
                 contender.weigh()
         finally:
-            for name in ("cold", "warm", "inside"):
+            for name in PROJECTS:
                 everfit(work / name, "down")
         for each in contenders:
             seconds = each.seconds[1:]
