@@ -103,8 +103,7 @@ class BoundedLog:
         self._put(head)
         self._head_left = 0 if line_end else self._head_left - len(head)
         if not self._head_left:
-            broken = b"" if line_end else b"\n"
-            self._put(broken + b"[everfit: the log is half full; its newest part follows when the job ends]\n")
+            self._put(b"\n[everfit: the log is half full; its newest part follows when the job ends]\n")
         return data[len(head) :]
 
     def close(self) -> None:
