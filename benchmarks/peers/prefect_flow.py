@@ -1,4 +1,4 @@
-"""Six tasks that do nothing, with the server that Prefect starts by itself. Run: pip install prefect "fastapi==0.139.*"."""
+"""Six tasks that do nothing, with the server that Prefect starts. Run: pip install prefect "fastapi==0.139.*"."""
 
 from prefect import flow, task
 
