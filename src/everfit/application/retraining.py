@@ -7,7 +7,7 @@ from everfit.application.ports import Ports
 from everfit.application.step import Workspace
 from everfit.domain.errors import NotFoundError, Problem, ProjectError, RefusedError
 from everfit.domain.project import Backend, Environment
-from everfit.domain.run import Outcome, Run, RunId
+from everfit.domain.run import Run, RunId
 from everfit.domain.trigger import TriggerEvent, TriggerKind
 from everfit.domain.version import Standing
 from everfit.domain.words import nearest
@@ -153,8 +153,3 @@ def promoted_version(request: Request, workspace: Workspace, environment: Enviro
 def resume(run: RunId, workspace: Workspace, ports: Ports) -> Run:
     """Go on with a run that was interrupted."""
     return drive(run, workspace, ports)
-
-
-def is_open(run: Run) -> bool:
-    """Tell whether the run waits for a person."""
-    return run.outcome is Outcome.NEEDS_APPROVAL

@@ -13,6 +13,7 @@ from everfit.domain.project import Environment
 from everfit.domain.version import Standing
 from everfit.interfaces.cli import exit_codes
 from everfit.interfaces.cli.options import (
+    Command,
     Opened,
     dry_run_option,
     environment_option,
@@ -77,14 +78,24 @@ def _foresee(number: int, place: Environment, project: Opened, *, approved: bool
     return exit_codes.OK
 
 
+def _decision_options(command: Command) -> Command:
+    """Let a person name the version, and say who decides and why."""
+    options = (
+        click.argument("version", type=VERSION, required=False),
+        project_option,
+        environment_option,
+        json_option,
+        dry_run_option,
+        click.option("--as", "actor", help="Your name, for the records; default: the user who calls."),
+        click.option("--reason", required=True, help="Why, for the records."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @click.command("approve")
-@click.argument("version", type=VERSION, required=False)
-@project_option
-@environment_option
-@json_option
-@dry_run_option
-@click.option("--as", "actor", help="Your name, for the records; default: the user who calls.")
-@click.option("--reason", required=True, help="Why, for the records.")
+@_decision_options
 def approve_command(  # noqa: PLR0913 - one argument an option
     version: int | None,
     folder: Path,
@@ -100,13 +111,7 @@ def approve_command(  # noqa: PLR0913 - one argument an option
 
 
 @click.command("reject")
-@click.argument("version", type=VERSION, required=False)
-@project_option
-@environment_option
-@json_option
-@dry_run_option
-@click.option("--as", "actor", help="Your name, for the records; default: the user who calls.")
-@click.option("--reason", required=True, help="Why, for the records.")
+@_decision_options
 def reject_command(  # noqa: PLR0913 - one argument an option
     version: int | None,
     folder: Path,
