@@ -2,7 +2,9 @@
 
 import os
 import select
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -52,3 +54,14 @@ def nothing_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     processes = [f"process {number}: {line}" for number, line in processes_of_ours(below).items() if stays(number)]
     left = [*processes, *left_mounts(below)]
     assert left == [], "left behind by the tests whose folders are named here:\n" + "\n".join(left)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def usual_port() -> Iterator[None]:
+    """Hold the port that a host takes first, so that two tests at once never wait for the same one."""
+    with socket.socket() as held:
+        # Another worker of the same session may hold it already.
+        with suppress(OSError):
+            held.bind(("127.0.0.1", 8080))
+            held.listen()
+        yield
