@@ -1,0 +1,54 @@
+"""What the inside needs of the outside: one small protocol each, one contract suite for every adapter."""
+
+from dataclasses import dataclass
+
+from everfit.application.ports.artifacts import Artifact, Artifacts
+from everfit.application.ports.claim import Claim
+from everfit.application.ports.clock import Clock, Ids
+from everfit.application.ports.code import Code, FrozenCode
+from everfit.application.ports.data_source import DataSource
+from everfit.application.ports.endpoints import Endpoints
+from everfit.application.ports.heart import Heart
+from everfit.application.ports.jobs import Jobs
+from everfit.application.ports.machine import Machine
+from everfit.application.ports.progress import Progress
+from everfit.application.ports.registry import Registry
+from everfit.application.ports.run_store import RunStore
+
+__all__ = [
+    "Artifact",
+    "Artifacts",
+    "Claim",
+    "Clock",
+    "Code",
+    "DataSource",
+    "Endpoints",
+    "FrozenCode",
+    "Heart",
+    "Ids",
+    "Jobs",
+    "Machine",
+    "Ports",
+    "Progress",
+    "Registry",
+    "RunStore",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Everything that the application needs of the outside, chosen by bootstrap."""
+
+    clock: Clock
+    ids: Ids
+    data: DataSource
+    code: Code
+    jobs: Jobs
+    artifacts: Artifacts
+    store: RunStore
+    registry: Registry
+    endpoints: Endpoints
+    machine: Machine
+    heart: Heart
+    progress: Progress
+    owner: str

@@ -1,0 +1,55 @@
+"""Names that answer."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from everfit.domain.endpoint import Answer, EndpointState, ServedVersion
+from everfit.domain.version import Release
+
+
+class Endpoints(Protocol):
+    """Names that answer. Every change carries a fencing token; an older one raises ``FencedError``."""
+
+    def describe(self, name: str) -> EndpointState | None:
+        """Return what the endpoint really serves, or None before its first deployment."""
+        ...
+
+    def stage(self, name: str, version: ServedVersion, *, fence: int) -> None:
+        """Load the version beside what serves and have it answer its sample; return when it can take traffic.
+
+        Raises:
+            RunFailedError: it does not load or answer; the message holds its own error text. Nothing was shifted.
+        """
+        ...
+
+    def shift(self, name: str, weights: Mapping[int, float], releases: Sequence[Release], *, fence: int) -> None:
+        """Move the traffic in one atomic change; each version with a weight needs its release.
+
+        Raises:
+            RefusedError: a version with a weight has no release for the bytes that are loaded.
+        """
+        ...
+
+    def settle(self, name: str, keep: Sequence[int], *, fence: int) -> None:
+        """Let versions go that take no traffic and are not in *keep*, when they have finished what they have."""
+        ...
+
+    def restore(self, name: str, version: ServedVersion, release: Release, *, fence: int) -> None:
+        """Go back: stage *version* unless it is loaded, and give it all the traffic."""
+        ...
+
+    def invoke(self, name: str, body: bytes, content_type: str, accept: str) -> Answer:
+        """Send a request as a client would."""
+        ...
+
+    def start(self) -> None:
+        """Start the host with the state that it had, unless it runs."""
+        ...
+
+    def is_running(self) -> bool:
+        """Tell whether the host runs; this starts nothing."""
+        ...
+
+    def stop(self) -> bool:
+        """Stop the host when there is one; False when none was running."""
+        ...
