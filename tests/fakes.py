@@ -15,7 +15,7 @@ from everfit.adapters.memory.jobs import Ended, MemoryJobs
 from everfit.adapters.memory.registry import MemoryRegistry
 from everfit.adapters.memory.run_store import MemoryRunStore
 from everfit.application.ports import Artifact, FrozenCode, Ports
-from everfit.application.step import Workspace
+from everfit.application.workspace import Workspace
 from everfit.domain.errors import NotFoundError
 from everfit.domain.job import JobFailure, JobKind, JobSpec, JobState, JobStatus
 from everfit.domain.project import Environment

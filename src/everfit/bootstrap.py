@@ -23,7 +23,7 @@ from everfit.adapters.local.run_store import SqliteRunStore
 from everfit.adapters.local.shared_home import other_project
 from everfit.application.journal import LEASE
 from everfit.application.ports import Ports, Progress
-from everfit.application.step import Workspace
+from everfit.application.workspace import Workspace
 from everfit.domain.project import Data, Environment, Project
 from everfit.settings import Settings
 

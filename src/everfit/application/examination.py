@@ -6,7 +6,7 @@ from everfit.application.overview import STOPPED
 from everfit.application.ports import Ports
 from everfit.application.preflight import Examined
 from everfit.application.releases import way_back
-from everfit.application.step import Workspace
+from everfit.application.workspace import Workspace
 from everfit.domain.errors import EverfitError
 from everfit.domain.project import Environment
 from everfit.domain.version import last_good, release

@@ -11,7 +11,8 @@ from typing import Final, assert_never
 from everfit.application.loop import LOOP
 from everfit.application.owed import found_serving, settle_owed
 from everfit.application.ports import Claim, Ports
-from everfit.application.step import Answer, AwaitApproval, AwaitJob, Context, Done, End, Step, Workspace
+from everfit.application.step import Answer, AwaitApproval, AwaitJob, Context, Done, End, Step
+from everfit.application.workspace import Workspace
 from everfit.domain.errors import BackendError, EverfitError, FencedError, StateError
 from everfit.domain.job import JobState
 from everfit.domain.run import Outcome, Run, RunId, RunState, StepOutcome

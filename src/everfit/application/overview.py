@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from everfit.application.facts import Facts
 from everfit.application.ports import Ports
-from everfit.application.step import Workspace
+from everfit.application.workspace import Workspace
 from everfit.domain.errors import BackendError
 from everfit.domain.gate import Finding, Verdict, verdict_from_json
 from everfit.domain.project import Environment

@@ -2,7 +2,7 @@
 
 from everfit.application.ports import Claim, Ports
 from everfit.application.serving import sample_of, served_version
-from everfit.application.step import Workspace
+from everfit.application.workspace import Workspace
 from everfit.domain.endpoint import SampleRequest
 from everfit.domain.errors import NotFoundError, RefusedError
 from everfit.domain.project import Environment

@@ -7,12 +7,13 @@ from typing import Final
 
 from everfit.application.facts import Facts
 from everfit.application.ports import Claim, Ports
-from everfit.application.step import Answer, AwaitJob, Context, Done, End, Workspace
+from everfit.application.step import Answer, AwaitJob, Context, Done, End
 from everfit.application.steps.check import check
 from everfit.application.steps.evaluate import evaluate
 from everfit.application.steps.prepare import prepare
 from everfit.application.steps.snapshot import freeze
 from everfit.application.steps.train import train
+from everfit.application.workspace import Workspace
 from everfit.domain.amounts import counted, sized
 from everfit.domain.errors import EverfitError, RunFailedError
 from everfit.domain.job import JobState

@@ -2,8 +2,8 @@
 
 from everfit.application.ports import Ports
 from everfit.application.retraining import Request, environment_of, promoted_version, unfinished
-from everfit.application.step import Workspace
 from everfit.application.steps.snapshot import champion_in, freeze, nothing_new, pending_in
+from everfit.application.workspace import Workspace
 
 
 def preview(request: Request, workspace: Workspace, ports: Ports) -> dict[str, object]:

@@ -6,7 +6,7 @@ from typing import Final
 from everfit.application.journal import LEASE, drive
 from everfit.application.owed import found_serving, put_back, settle_owed
 from everfit.application.ports import Ports
-from everfit.application.step import Workspace
+from everfit.application.workspace import Workspace
 from everfit.domain.errors import NotFoundError, RefusedError
 from everfit.domain.project import Environment
 from everfit.domain.run import Run

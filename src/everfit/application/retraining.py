@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from everfit.application.journal import drive
 from everfit.application.ports import Ports
-from everfit.application.step import Workspace
+from everfit.application.workspace import Workspace
 from everfit.domain.errors import NotFoundError, Problem, ProjectError, RefusedError
 from everfit.domain.project import Backend, Environment
 from everfit.domain.run import Run, RunId

@@ -8,28 +8,10 @@ from dataclasses import dataclass, field
 
 from everfit.application.facts import Facts
 from everfit.application.ports import Claim, Ports
+from everfit.application.workspace import Workspace
 from everfit.domain.errors import BackendError
 from everfit.domain.project import Environment, Project
 from everfit.domain.run import Outcome, Run
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workspace:
-    """A project on this machine, with its paths resolved.
-
-    Args:
-        folder: where ``everfit.yaml`` lies.
-        leave_out: paths below it that are not code: the data.
-    """
-
-    folder: str
-    project: Project
-    leave_out: tuple[str, ...] = ()
-
-    @property
-    def model(self) -> str:
-        """Name of the model that the project keeps fresh."""
-        return self.project.model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

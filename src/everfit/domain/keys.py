@@ -152,8 +152,7 @@ ENVIRONMENT: Final = Section(
         Key(
             name="tag",
             kind=plain.TEXT,
-            doc="A git tag that matches this glob deploys here.",
-            is_later=True,
+            doc="A git tag that matches this glob deploys here; what stands for * is its version.",
         ),
         Key(name="backend", kind=plain.word("local", "sagemaker"), doc="Where the work is done.", default="local"),
         Key(
@@ -207,9 +206,29 @@ PROJECT: Final = Section(
         Key(
             name="triggers",
             kind=ListOf(each=TRIGGER, words="a list of triggers"),
-            doc="Why a run may start by itself.",
+            doc="Why a run may start by itself, while the service is up.",
             default="none",
-            is_later=True,
+        ),
+        Key(
+            name="repository",
+            kind=Section(
+                keys=(
+                    Key(
+                        name="url",
+                        kind=plain.TEXT,
+                        doc="Its URL or folder.",
+                        default="origin of the repository that the project folder lies in, or that repository itself",
+                    ),
+                    Key(name="every", kind=plain.SOME_TIME, doc="Time between two looks at it.", default="1m"),
+                )
+            ),
+            doc="The git repository that pushes and tags come to.",
+        ),
+        Key(
+            name="budget",
+            kind=plain.whole(1, 100_000),
+            doc="Most runs in a calendar month (UTC) in each environment.",
+            default="no limit",
         ),
         Key(
             name="environments",

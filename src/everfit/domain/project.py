@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from everfit.domain.check import DataRule
 from everfit.domain.gate import ApprovalPolicy, GateRule
+from everfit.domain.triggers import Trigger
 
 NOTHING: Mapping[str, object] = MappingProxyType({})
 
@@ -110,8 +111,22 @@ class Serve:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Repository:
+    """The git repository that pushes and tags come to.
+
+    Args:
+        url: a URL or a folder; None means ``origin`` of the repository that the project folder lies in, or that
+            repository itself when it has no ``origin``.
+        every: time between two looks at it.
+    """
+
+    url: str | None = None
+    every: timedelta = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """One place where the model serves; ``rollout``, ``watch`` and ``tag`` are kept for the service.
+    """One place where the model serves; ``rollout`` and ``watch`` are kept for a later release.
 
     Args:
         gate: this environment's own rules; None means the project's.
@@ -136,6 +151,7 @@ class Project:
 
     Args:
         evaluate: the user's own scorer for ``task: custom``, below the project folder.
+        budget: most runs in a calendar month (UTC) in each environment; None is no limit.
         later: keys that are valid and not acted on by this release, as the user wrote them.
         secrets: values that came from ``${NAME}``; they must appear in no log, event, page or artifact.
     """
@@ -148,7 +164,9 @@ class Project:
     gate: tuple[GateRule, ...] = ()
     evaluate: str | None = None
     environments: Mapping[str, Environment] = field(default_factory=lambda: MappingProxyType({}))
-    triggers: tuple[Mapping[str, object], ...] = ()
+    triggers: tuple[Trigger, ...] = ()
+    repository: Repository = field(default_factory=Repository)
+    budget: int | None = None
     monitor: Mapping[str, object] = field(default_factory=_nothing)
     alerts: tuple[Mapping[str, object], ...] = ()
     no_success_for: timedelta | None = None

@@ -9,8 +9,9 @@ from everfit.domain.document import Fields, Node, Reading, with_variables
 from everfit.domain.errors import ProjectError
 from everfit.domain.gate import ApprovalPolicy
 from everfit.domain.keys import PROJECT
-from everfit.domain.project import Backend, Data, Environment, Format, Project, Serve, Task, Train
+from everfit.domain.project import Backend, Data, Environment, Format, Project, Repository, Serve, Task, Train
 from everfit.domain.project_checks import DEFAULT_ENVIRONMENT, RETRAIN, Values, check, endpoint_of, task_of
+from everfit.domain.trigger_reader import triggers_of
 from everfit.domain.value import UNREADABLE
 
 
@@ -66,7 +67,9 @@ def _project(values: Values, reading: Reading) -> Project:
         gate=values["gate"],
         evaluate=values.get("evaluate"),
         environments=MappingProxyType(environments),
-        triggers=tuple(MappingProxyType(trigger) for trigger in values.get("triggers", ())),
+        triggers=triggers_of(values.get("triggers", ()), environments),
+        repository=Repository(**values.get("repository", {})),
+        budget=values.get("budget"),
         monitor=MappingProxyType(values.get("monitor", {})),
         alerts=tuple(MappingProxyType(alert) for alert in values.get("alerts", ())),
         no_success_for=values.get("no_success_for"),

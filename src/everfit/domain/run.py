@@ -56,6 +56,16 @@ class Outcome(Enum):
     NEEDS_APPROVAL = "needs approval"
     REJECTED = "rejected"
     FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancellation:
+    """Who wants the run to stop, and why."""
+
+    actor: str
+    reason: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +75,11 @@ class Run:
     Args:
         actor: who or what it was started by.
         accept_schema: whether columns and labels are learnt anew instead of held to what was learnt before.
+        hold: wait for a person before the deployment, whatever the approval policy says.
+        commit: of the code that it takes; None takes what lies in the project folder.
+        release: what a tag calls it, such as ``0.1.2``.
+        cause: kind of the event that started it.
+        cancellation: set while it is to stop and when it was stopped.
         fence: grows with every take-over; whoever holds an older number may change nothing.
         outcome: set when the run ends, or ``NEEDS_APPROVAL`` while it waits for a person.
         waits_for: such as ``job:…`` or ``approval``, while the run waits.
@@ -82,6 +97,11 @@ class Run:
     force: bool = False
     accept_schema: bool = False
     promote: int | None = None
+    hold: bool = False
+    commit: str | None = None
+    release: str | None = None
+    cause: str = "api"
+    cancellation: Cancellation | None = None
     outcome: Outcome | None = None
     reason: str | None = None
     waits_for: str | None = None

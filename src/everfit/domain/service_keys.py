@@ -9,6 +9,19 @@ from everfit.domain.value import Key, ListOf, Section
 HTTPS: Final = plain.text("a URL that starts with https://", r"^https://[^\s/]+")
 
 
+_AT_MOST: Final = Key(
+    name="at_most",
+    kind=plain.SOME_TIME,
+    doc="How long the first event of a burst waits in any case.",
+    default="12 times quiet_for",
+)
+_QUIET_FOR: Final = Key(
+    name="quiet_for",
+    kind=plain.ANY_TIME,
+    doc="How long nothing more may arrive before a run starts.",
+    default="0s",
+)
+
 TRIGGER: Final = Section(
     example='keys with values, such as schedule: "0 0 * * SAT"',
     keys=(
@@ -19,7 +32,19 @@ TRIGGER: Final = Section(
             kind=Section(
                 keys=(
                     Key(name="at_least", kind=plain.AMOUNT, doc="How much must be new.", default="1 file"),
-                    Key(name="quiet_for", kind=plain.ANY_TIME, doc="How long nothing may arrive.", default="5m"),
+                    Key(
+                        name="quiet_for",
+                        kind=plain.ANY_TIME,
+                        doc="How long nothing more may arrive before a run starts.",
+                        default="5m",
+                    ),
+                    _AT_MOST,
+                    Key(
+                        name="every",
+                        kind=plain.SOME_TIME,
+                        doc="Time between two looks at all of the data; changes in a folder are also noticed at once.",
+                        default="10m",
+                    ),
                 )
             ),
             doc="Starts a run when there is new data.",
@@ -35,6 +60,8 @@ TRIGGER: Final = Section(
                         doc="Only a change of these starts a run.",
                         default="every path",
                     ),
+                    _QUIET_FOR,
+                    _AT_MOST,
                 )
             ),
             doc="Starts a run when code is pushed.",
@@ -60,11 +87,25 @@ TRIGGER: Final = Section(
                 keys=(
                     Key(name="source", kind=plain.TEXT, doc="Who sends the event.", is_required=True),
                     Key(name="type", kind=plain.TEXT, doc="Only events of this type count.", default="every type"),
+                    _QUIET_FOR,
+                    _AT_MOST,
                 )
             ),
             doc="Starts a run when an event of another program arrives.",
         ),
         Key(name="api", kind=plain.FLAG, doc="Whether a program may start a run over HTTP.", default="true"),
+        Key(
+            name="environments",
+            kind=ListOf(each=plain.NAME, words="a list of environments", can_be_empty=False),
+            doc="Where it starts runs.",
+            default="every environment that trains",
+        ),
+        Key(
+            name="cooldown",
+            kind=plain.SOME_TIME,
+            doc="Shortest time between the start of the last run and the next one that this trigger starts.",
+            default="none",
+        ),
     ),
     exactly_one=("schedule", "data", "push", "drift", "tag", "event", "api"),
     needs={"timezone": "schedule"},

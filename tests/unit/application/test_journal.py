@@ -7,7 +7,7 @@ import pytest
 
 from everfit.application.journal import LEASE, drive
 from everfit.application.retraining import Request, begin, retrain
-from everfit.application.step import Workspace
+from everfit.application.workspace import Workspace
 from everfit.domain.errors import BackendError, FencedError, StateError
 from everfit.domain.job import JobKind
 from everfit.domain.run import Outcome, Run, RunState

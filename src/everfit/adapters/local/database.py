@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 from everfit.adapters.local.database_errors import newer, translated
 
-MIGRATIONS: Final = Path(__file__).parent / "migrations"
+MIGRATIONS: Final = Path(__file__).parent / "migrations" / "sqlite"
 BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 FIRST_PAUSE: Final = 0.002
 LONGEST_PAUSE: Final = 0.02

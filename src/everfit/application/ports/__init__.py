@@ -3,21 +3,26 @@
 from dataclasses import dataclass
 
 from everfit.application.ports.artifacts import Artifact, Artifacts
+from everfit.application.ports.catalog import Catalog
 from everfit.application.ports.claim import Claim
 from everfit.application.ports.clock import Clock, Ids
 from everfit.application.ports.code import Code, FrozenCode
 from everfit.application.ports.data_source import DataSource
 from everfit.application.ports.endpoints import Endpoints
 from everfit.application.ports.heart import Heart
+from everfit.application.ports.inbox import Inbox, Mark
 from everfit.application.ports.jobs import Jobs
 from everfit.application.ports.machine import Machine
+from everfit.application.ports.outbox import Outbox
 from everfit.application.ports.progress import Progress
 from everfit.application.ports.registry import Registry
 from everfit.application.ports.run_store import RunStore
+from everfit.application.ports.source import Source
 
 __all__ = [
     "Artifact",
     "Artifacts",
+    "Catalog",
     "Claim",
     "Clock",
     "Code",
@@ -26,12 +31,16 @@ __all__ = [
     "FrozenCode",
     "Heart",
     "Ids",
+    "Inbox",
     "Jobs",
     "Machine",
+    "Mark",
+    "Outbox",
     "Ports",
     "Progress",
     "Registry",
     "RunStore",
+    "Source",
 ]
 
 

@@ -5,7 +5,8 @@ import json
 from collections.abc import Mapping, Sequence
 
 from everfit.application.ports import Ports
-from everfit.application.step import Answer, Context, Done, End, Workspace
+from everfit.application.step import Answer, Context, Done, End
+from everfit.application.workspace import Workspace
 from everfit.domain.errors import NotFoundError
 from everfit.domain.lineage import training_configuration
 from everfit.domain.project import Environment, Project

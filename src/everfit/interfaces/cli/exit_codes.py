@@ -18,6 +18,7 @@ BY_OUTCOME: Final[Mapping[Outcome, int]] = {
     Outcome.APPROVED: OK,
     Outcome.SKIPPED: OK,
     Outcome.FAILED: FAILED,
+    Outcome.CANCELLED: FAILED,
     Outcome.REJECTED: REJECTED,
     Outcome.NEEDS_APPROVAL: NEEDS_APPROVAL,
 }

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 import click
 
 from everfit.application.ports import Ports, Progress
-from everfit.application.step import Workspace
+from everfit.application.workspace import Workspace
 from everfit.bootstrap import namesake, open_ports, open_workspace
 from everfit.interfaces.cli.json_version import JSON_VERSION
 from everfit.interfaces.cli.progress import Silence
