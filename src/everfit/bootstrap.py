@@ -20,6 +20,7 @@ from everfit.adapters.local.project_file import read_project
 from everfit.adapters.local.project_template import KINDS, write_template
 from everfit.adapters.local.registry import SqliteRegistry
 from everfit.adapters.local.run_store import SqliteRunStore
+from everfit.adapters.local.service_lock import ServiceLock
 from everfit.adapters.local.shared_home import other_project
 from everfit.application.journal import LEASE
 from everfit.application.ports import Ports, Progress
@@ -44,7 +45,11 @@ def open_workspace(folder: Path, settings: Settings, *, needs_variables: bool = 
 
 def open_ports(workspace: Workspace, settings: Settings, progress: Progress) -> Ports:
     """Return the local backend, with its state in the project's state folder."""
-    home = state_folder(Path(workspace.folder), settings)
+    return ports_at(state_folder(Path(workspace.folder), settings), settings, progress)
+
+
+def ports_at(home: Path, settings: Settings, progress: Progress) -> Ports:
+    """Return the local backend, with its state in *home*."""
     clock = SystemClock()
     database = Database(home / "state.db")
     store = SqliteRunStore(database, clock)
@@ -63,6 +68,11 @@ def open_ports(workspace: Workspace, settings: Settings, progress: Progress) -> 
         progress=progress,
         owner=str(this_process()),
     )
+
+
+def service_lock(home: Path) -> ServiceLock:
+    """Return the lock that a service holds on the state folder, which also tells who holds it."""
+    return ServiceLock(home)
 
 
 def state_folder(folder: Path, settings: Settings) -> Path:
