@@ -26,7 +26,7 @@ MOST_STARTS: Final = 10
 
 
 def drive(run: RunId, workspace: Workspace, ports: Ports) -> Run:
-    """Take the run as far as it can go: to its end, or to where it waits for a person.
+    """Take the run as far as it can go: to its end, to where it waits for a person, or until ``ports.leaving``.
 
     Raises:
         BusyError: another living process drives it.
@@ -58,6 +58,8 @@ def _walk(claim: Claim, run: Run, workspace: Workspace, ports: Ports) -> None:
     for step in LOOP:
         if step.name in done:
             continue
+        if ports.leaving() and not step.settles:
+            return
         context = Context(
             run=ports.store.run(run.id),
             claim=claim,
@@ -111,7 +113,7 @@ def _fail(step: Step, context: Context, reason: str) -> None:
 
 
 def _answer(step: Step, context: Context) -> Answer:
-    """Ask the step until it no longer waits for a job."""
+    """Ask the step until it no longer waits for a job, or until this process is to leave the job alone."""
     shown: dict[str, int] = {}
     while True:
         answer = step.function(context)
@@ -119,14 +121,15 @@ def _answer(step: Step, context: Context) -> Answer:
             return answer
         context.ports.store.wait(context.claim, f"job:{answer.job}")
         try:
-            _watch(answer.job, context.ports, shown if step.name == "train" else None)
+            if not _watch(answer.job, context.ports, shown if step.name == "train" else None):
+                return answer
         except KeyboardInterrupt:
             context.ports.jobs.stop(answer.job)
             raise
 
 
-def _watch(job: str, ports: Ports, shown: dict[str, int] | None) -> None:
-    """Wait until the job has ended.
+def _watch(job: str, ports: Ports, shown: dict[str, int] | None) -> bool:
+    """Wait until the job has ended; False when this process leaves before.
 
     Args:
         shown: bytes of each job's output that were passed on so far; None passes nothing on.
@@ -136,7 +139,9 @@ def _watch(job: str, ports: Ports, shown: dict[str, int] | None) -> None:
         if shown is not None:
             _show(job, ports, shown)
         if status.state is not JobState.RUNNING:
-            return
+            return True
+        if ports.leaving():
+            return False
 
 
 def _show(job: str, ports: Ports, shown: dict[str, int]) -> None:
@@ -155,7 +160,8 @@ def _keep(step: Step, answer: Answer, context: Context) -> None:
         case AwaitApproval():
             store.wait(claim, f"approval:{answer.version}", Outcome.NEEDS_APPROVAL)
         case AwaitJob():
-            raise BackendError(f"The step {step.name} still waits for {answer.job}.")
+            # The store knows what is waited for; whoever goes on with the run finds the job.
+            pass
         case _:
             assert_never(answer)
 

@@ -1,5 +1,6 @@
 """What the inside needs of the outside: one small protocol each, one contract suite for every adapter."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from everfit.application.ports.artifacts import Artifact, Artifacts
@@ -44,9 +45,18 @@ __all__ = [
 ]
 
 
+def never() -> bool:
+    """Tell that nobody asks this process to leave."""
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """Everything that the application needs of the outside, chosen by bootstrap."""
+    """Everything that the application needs of the outside, chosen by bootstrap.
+
+    Args:
+        leaving: whether this process is to end soon: work of its own is left at the next safe point.
+    """
 
     clock: Clock
     ids: Ids
@@ -61,3 +71,4 @@ class Ports:
     heart: Heart
     progress: Progress
     owner: str
+    leaving: Callable[[], bool] = never
