@@ -1,0 +1,1 @@
+"""The service: threads that notice, decide, work and tell, in one process."""

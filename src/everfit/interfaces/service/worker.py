@@ -1,0 +1,97 @@
+"""Takes runs as far as they go, one after the other."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from everfit.application.journal import drive
+from everfit.application.loop import LOOP
+from everfit.application.ports import Catalog, Ports
+from everfit.domain.errors import BusyError, EverfitError, FencedError, StateError
+from everfit.domain.run import Run, RunState
+from everfit.interfaces.service.log import LOG
+from everfit.interfaces.service.work import Place, Work, place_of
+
+
+SETTLING: Final = frozenset(step.name for step in LOOP if step.settles)
+
+
+class LoggedProgress:
+    """Writes the steps of one run to the log; what a script prints is kept with its job."""
+
+    def __init__(self, run: Run) -> None:
+        self._name = f"{run.model}/{run.environment} {run.id}"
+        self.step: str | None = None
+
+    def step_started(self, name: str, attempt: int) -> None:
+        """Remember the step; say so only when it is not the first try."""
+        self.step = name
+        if attempt > 1:
+            LOG.info("%s: %s starts again (attempt %s)", self._name, name, attempt)
+
+    def step_ended(self, name: str, outcome: str, seconds: float) -> None:
+        """Write the step with its time."""
+        self.step = None
+        LOG.info("%s: %s %s in %.2f s", self._name, name, outcome, seconds)
+
+    def printed(self, output: bytes) -> None:
+        """Leave it to the job's own log."""
+
+
+class Worker:
+    """One worker of the service.
+
+    Args:
+        name: tells it from every other worker of this process.
+        settled: is told where a run has come to its end, or waits for a person.
+    """
+
+    def __init__(self, name: str, work: Work, catalog: Catalog, ports: Ports, settled: Callable[[Place], None]) -> None:
+        self._work = work
+        self._catalog = catalog
+        self._ports = replace(ports, owner=f"{ports.owner}#{name}")
+        self._settled = settled
+        self._progress: LoggedProgress | None = None
+
+    @property
+    def is_settling(self) -> bool:
+        """Whether a step is under way that changes what serves, and so is never cut."""
+        progress = self._progress
+        return progress is not None and progress.step in SETTLING
+
+    def turn(self) -> float | None:
+        """Drive a run if there is one; nothing is left to do until this worker is woken."""
+        run = self._work.take()
+        if run is None:
+            return None
+        again = True
+        try:
+            again = not self._has_gone_on(run)
+        finally:
+            self._work.give_back(run, again=again)
+            self._settled(place_of(run))
+        return 0
+
+    def _has_gone_on(self, run: Run) -> bool:
+        try:
+            after = self._driven(run)
+        except (BusyError, FencedError) as error:
+            LOG.info("%s/%s %s waits: %s", run.model, run.environment, run.id, error)
+            return False
+        except StateError:
+            raise
+        except EverfitError as error:
+            LOG.error("%s/%s %s cannot go on: %s", run.model, run.environment, run.id, error)
+            return False
+        words = after.outcome.value if after.outcome else after.state.value
+        LOG.info("%s/%s %s: %s. %s", run.model, run.environment, run.id, words, after.reason or "")
+        return after.state is RunState.ENDED or after.outcome is not None
+
+    def _driven(self, run: Run) -> Run:
+        workspace = self._catalog.workspace(run.model)
+        self._progress = LoggedProgress(run)
+        ports = replace(self._ports, progress=self._progress)
+        if ports.registry.champion(run.model, run.environment) is not None:
+            # What serves goes on serving while the next one is made.
+            ports.endpoints.start()
+        return drive(run.id, workspace, ports)
