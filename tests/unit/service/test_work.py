@@ -50,12 +50,14 @@ def test_a_run_that_cannot_go_on_is_put_off_longer_each_time_and_holds_up_no_oth
     pauses: list[float] = []
     for _ in range(10):
         run = work.take()
-        assert run is not None and run.id == "run-1"
+        assert run is not None
+        assert run.id == "run-1"
         began = seconds.now
         work.give_back(run, again=True)
         work.offer([run, a_run("run-2", "b")])
         other = work.take()
-        assert other is not None and other.id == "run-2"
+        assert other is not None
+        assert other.id == "run-2"
         work.give_back(other, again=False)
         while not work.is_due():
             seconds.now += 0.5

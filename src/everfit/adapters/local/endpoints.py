@@ -125,6 +125,10 @@ class LocalEndpoints:
         """Tell whether the host runs; this starts nothing."""
         return self._host.is_running
 
+    def is_stopped(self) -> bool:
+        """Tell whether the host was stopped on purpose, and nobody has started it since."""
+        return self._host.is_stopped
+
     def stop(self) -> bool:
         """Stop the host when it has answered what it has; it starts again with the next change or request."""
         return self._host.stop()

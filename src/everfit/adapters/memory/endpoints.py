@@ -89,6 +89,10 @@ class MemoryEndpoints:
         """No host runs."""
         return False
 
+    def is_stopped(self) -> bool:
+        """Nothing was stopped."""
+        return False
+
     def stop(self) -> bool:
         """Nothing runs that could be stopped."""
         return False

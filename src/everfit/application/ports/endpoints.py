@@ -50,6 +50,10 @@ class Endpoints(Protocol):
         """Tell whether the host runs; this starts nothing."""
         ...
 
+    def is_stopped(self) -> bool:
+        """Tell whether the host was stopped on purpose, and nobody has started it since."""
+        ...
+
     def stop(self) -> bool:
         """Stop the host when there is one; False when none was running."""
         ...

@@ -12,7 +12,6 @@ from everfit.domain.run import Run, RunState
 from everfit.interfaces.service.log import LOG
 from everfit.interfaces.service.work import Place, Work, place_of
 
-
 SETTLING: Final = frozenset(step.name for step in LOOP if step.settles)
 
 
