@@ -3,7 +3,7 @@
 import os
 import pwd
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from everfit.domain.errors import RequestError
@@ -18,12 +18,14 @@ class Settings:
         port: of the endpoint host; None means that it chooses one at its first start and keeps it.
         variables: what ``${NAME}`` in ``everfit.yaml`` may stand for.
         actor: who acts, for the records.
+        webhook_secrets: any of them may have signed a webhook; with none, webhooks are refused.
     """
 
     home: Path | None
     port: int | None
     variables: Mapping[str, str]
     actor: str
+    webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -34,7 +36,13 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         port=_port(environment.get("EVERFIT_PORT")),
         variables=environment,
         actor=environment.get("EVERFIT_ACTOR") or environment.get("USER") or environment.get("LOGNAME") or _account(),
+        webhook_secrets=_listed(environment.get("EVERFIT_WEBHOOK_SECRET")),
     )
+
+
+def _listed(text: str | None) -> tuple[str, ...]:
+    """Return what stands between commas: several secrets are right while one takes the place of another."""
+    return tuple(part for part in (part.strip() for part in (text or "").split(",")) if part)
 
 
 def _account() -> str:
