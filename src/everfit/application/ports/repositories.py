@@ -14,10 +14,12 @@ class Remote:
     Args:
         name: the same for every way to write its address; see ``repository_name``.
         address: what git is given; it may hold a password and is shown to nobody.
+        settings: a working copy of it, whose settings hold and which may have its commits; None when there is none.
     """
 
     name: str
     address: str
+    settings: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""What notices reasons to retrain, one kind each."""
