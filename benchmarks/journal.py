@@ -13,11 +13,11 @@ from functools import partial
 from pathlib import Path
 
 from everfit.adapters.local.clock import SystemClock
-from everfit.adapters.local.database import Database
 from everfit.adapters.local.ids import TimedIds
 from everfit.adapters.local.processes import this_process
-from everfit.adapters.local.registry import SqliteRegistry
-from everfit.adapters.local.run_store import SqliteRunStore
+from everfit.adapters.local.registry import SqlRegistry
+from everfit.adapters.local.run_store import SqlRunStore
+from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.application.ports import Claim
 from everfit.domain.run import Outcome, Run, RunId
 from everfit.domain.trigger import TriggerEvent, TriggerKind
@@ -29,13 +29,13 @@ import sys, time
 begun = time.perf_counter()
 from pathlib import Path
 from everfit.adapters.local.clock import SystemClock
-from everfit.adapters.local.database import Database
-from everfit.adapters.local.registry import SqliteRegistry
-from everfit.adapters.local.run_store import SqliteRunStore
+from everfit.adapters.local.sqlite_database import SqliteDatabase
+from everfit.adapters.local.registry import SqlRegistry
+from everfit.adapters.local.run_store import SqlRunStore
 imported = time.perf_counter()
-database = Database(Path(sys.argv[1]))
-SqliteRunStore(database, SystemClock()).unfinished("model", "production")
-SqliteRegistry(database, SystemClock()).champion("model", "production")
+database = SqliteDatabase(Path(sys.argv[1]))
+SqlRunStore(database, SystemClock()).unfinished("model", "production")
+SqlRegistry(database, SystemClock()).champion("model", "production")
 print(imported - begun, time.perf_counter() - imported)
 """
 
@@ -56,8 +56,8 @@ def main() -> None:
 
 
 def measure_runs(path: Path) -> None:
-    database = Database(path)
-    store, ids, clock = SqliteRunStore(database, SystemClock()), TimedIds(), SystemClock()
+    database = SqliteDatabase(path)
+    store, ids, clock = SqlRunStore(database, SystemClock()), TimedIds(), SystemClock()
     for history in (0, 2000):
         for number in range(history):
             whole_run(store, ids.run_id(clock.now()), f"{history}-{number}", steps=())
@@ -72,7 +72,7 @@ def measure_runs(path: Path) -> None:
         print(f"newest 20 runs, {label:<27}{ms(median(lambda: store.runs('model', limit=20), 100))}")
         store.end(claim, Outcome.DEPLOYED, "done")
         store.release(claim)
-    SqliteRegistry(database, clock).champion("model", "production")
+    SqlRegistry(database, clock).champion("model", "production")
     database.close()
 
 
@@ -80,13 +80,13 @@ def new_run(name: RunId) -> Run:
     return Run(id=name, model="model", environment="production", started=datetime.now(UTC))
 
 
-def one_step(store: SqliteRunStore, claim: Claim) -> None:
+def one_step(store: SqlRunStore, claim: Claim) -> None:
     name = f"step {time.perf_counter_ns()}"
     store.begin_step(claim, name)
     store.finish_step(claim, name, {"artifact": "sha256:1", "rows": 1000})
 
 
-def whole_run(store: SqliteRunStore, name: RunId, event: str, steps: tuple[str, ...] = STEPS) -> None:
+def whole_run(store: SqlRunStore, name: RunId, event: str, steps: tuple[str, ...] = STEPS) -> None:
     store.accept(
         TriggerEvent(
             id=event,
@@ -130,7 +130,7 @@ def measure_two_processes(path: Path) -> None:
 
 def hammer() -> None:
     """Write steps as fast as it goes and print the longest that one took."""
-    store, ids = SqliteRunStore(Database(Path(sys.argv[1])), SystemClock()), TimedIds()
+    store, ids = SqlRunStore(SqliteDatabase(Path(sys.argv[1])), SystemClock()), TimedIds()
     run = store.begin(
         Run(id=ids.run_id(datetime.now(UTC)), model="m", environment=sys.argv[2], started=datetime.now(UTC))
     )
@@ -139,15 +139,15 @@ def hammer() -> None:
 
 
 def made(folder: Path, name: str | None = None) -> None:
-    database = Database(folder / (name or f"{time.perf_counter_ns()}.db"))
-    SqliteRunStore(database, SystemClock()).unfinished("model", "production")
+    database = SqliteDatabase(folder / (name or f"{time.perf_counter_ns()}.db"))
+    SqlRunStore(database, SystemClock()).unfinished("model", "production")
     database.close()
 
 
 def opened(path: Path) -> None:
-    database = Database(path)
-    SqliteRunStore(database, SystemClock()).unfinished("model", "production")
-    SqliteRegistry(database, SystemClock()).champion("model", "production")
+    database = SqliteDatabase(path)
+    SqlRunStore(database, SystemClock()).unfinished("model", "production")
+    SqlRegistry(database, SystemClock()).champion("model", "production")
     database.close()
 
 

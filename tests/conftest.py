@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.backends import database, sql_database, sqlite_database
+from tests.postgres import postgres_database, postgres_server, postgres_url
+
+__all__ = ["database", "postgres_database", "postgres_server", "postgres_url", "sql_database", "sqlite_database"]
+
 GRACE = 10.0
 OURS = ("everfit.serving", "everfit.jobs", "everfit/serving", "everfit/jobs")
 

@@ -12,19 +12,22 @@ from everfit.adapters.local.data_source import LocalDataSource
 from everfit.adapters.local.database import Database
 from everfit.adapters.local.endpoints import LocalEndpoints
 from everfit.adapters.local.heart import ThreadHeart
+from everfit.adapters.local.home import FILE, home_of
 from everfit.adapters.local.ids import TimedIds
 from everfit.adapters.local.jobs import LocalJobs
 from everfit.adapters.local.machine import LocalMachine
 from everfit.adapters.local.processes import this_process
 from everfit.adapters.local.project_file import read_project
 from everfit.adapters.local.project_template import KINDS, write_template
-from everfit.adapters.local.registry import SqliteRegistry
-from everfit.adapters.local.run_store import SqliteRunStore
+from everfit.adapters.local.registry import SqlRegistry
+from everfit.adapters.local.run_store import SqlRunStore
 from everfit.adapters.local.service_lock import ServiceLock
 from everfit.adapters.local.shared_home import other_project
+from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.application.journal import LEASE
 from everfit.application.ports import Ports, Progress
 from everfit.application.workspace import Workspace
+from everfit.domain.errors import RequestError
 from everfit.domain.project import Data, Environment, Project
 from everfit.settings import Settings
 
@@ -51,8 +54,8 @@ def open_ports(workspace: Workspace, settings: Settings, progress: Progress) -> 
 def ports_at(home: Path, settings: Settings, progress: Progress) -> Ports:
     """Return the local backend, with its state in *home*."""
     clock = SystemClock()
-    database = Database(home / "state.db")
-    store = SqliteRunStore(database, clock)
+    database = open_database(home, settings)
+    store = SqlRunStore(database, clock)
     return Ports(
         clock=clock,
         ids=TimedIds(),
@@ -61,13 +64,27 @@ def ports_at(home: Path, settings: Settings, progress: Progress) -> Ports:
         jobs=LocalJobs(home),
         artifacts=LocalArtifacts(home),
         store=store,
-        registry=SqliteRegistry(database, clock),
+        registry=SqlRegistry(database, clock),
         endpoints=LocalEndpoints(home, settings.port),
         machine=LocalMachine(home),
         heart=ThreadHeart(store, LEASE),
         progress=progress,
         owner=str(this_process()),
     )
+
+
+def open_database(home: Path, settings: Settings) -> Database:
+    """Return the installation's database: a file in *home*, or the server that ``EVERFIT_DATABASE`` names."""
+    if settings.database is None:
+        return SqliteDatabase(home / FILE)
+    try:
+        # psycopg takes a tenth of a second to load, and is there only with the extra.
+        from everfit.adapters.local.postgres_address import postgres_address  # noqa: PLC0415
+        from everfit.adapters.local.postgres_database import PostgresDatabase  # noqa: PLC0415
+    except ImportError as error:
+        message = "EVERFIT_DATABASE needs the Postgres driver: pip install 'everfit[postgres]'."
+        raise RequestError(message) from error
+    return PostgresDatabase(postgres_address(settings.database))
 
 
 def service_lock(home: Path) -> ServiceLock:
@@ -77,7 +94,7 @@ def service_lock(home: Path) -> ServiceLock:
 
 def state_folder(folder: Path, settings: Settings) -> Path:
     """Return where the state of the project in *folder* lies."""
-    return settings.home or folder.resolve() / ".everfit"
+    return settings.home or home_of(folder)
 
 
 def namesake(workspace: Workspace, settings: Settings) -> Path | None:

@@ -14,7 +14,8 @@ class Settings:
     """What an operator may choose.
 
     Args:
-        home: state folder; None means ``.everfit`` in the project folder.
+        home: state folder; None means the nearest ``.everfit`` in use at or above the project folder, else its own.
+        database: address of a Postgres database; None means a SQLite file in the state folder.
         port: of the endpoint host; None means that it chooses one at its first start and keeps it.
         variables: what ``${NAME}`` in ``everfit.yaml`` may stand for.
         actor: who acts, for the records.
@@ -22,6 +23,7 @@ class Settings:
     """
 
     home: Path | None
+    database: str | None = None
     port: int | None
     variables: Mapping[str, str]
     actor: str
@@ -33,6 +35,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     home = environment.get("EVERFIT_HOME")
     return Settings(
         home=Path(home).expanduser().resolve() if home else None,
+        database=_database(environment.get("EVERFIT_DATABASE"), home),
         port=_port(environment.get("EVERFIT_PORT")),
         variables=environment,
         actor=environment.get("EVERFIT_ACTOR") or environment.get("USER") or environment.get("LOGNAME") or _account(),
@@ -51,6 +54,20 @@ def _account() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return f"user {os.getuid()}"
+
+
+def _database(address: str | None, home: str | None) -> str | None:
+    if not address:
+        return None
+    # Never shown: the password stands in it.
+    if not address.startswith(("postgresql://", "postgres://")):
+        raise RequestError("EVERFIT_DATABASE must read postgresql://USER:PASSWORD@HOST:PORT/DATABASE.")
+    if not home:
+        raise RequestError(
+            "EVERFIT_DATABASE is set and EVERFIT_HOME is not: set it to the folder for the files, "
+            "the same for every process that uses the database."
+        )
+    return address
 
 
 def _port(text: str | None) -> int | None:

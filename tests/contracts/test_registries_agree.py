@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from everfit.adapters.local.database import Database
-from everfit.adapters.local.registry import SqliteRegistry
-from everfit.adapters.local.run_store import SqliteRunStore
+from everfit.adapters.local.registry import SqlRegistry
+from everfit.adapters.local.run_store import SqlRunStore
+from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.adapters.memory.clock import SettableClock
 from everfit.adapters.memory.registry import MemoryRegistry
 from everfit.adapters.memory.run_store import MemoryRunStore
@@ -34,11 +34,11 @@ class TwoRegistries(RuleBasedStateMachine):
         super().__init__()
         self.folder = quick_folder()
         self.clock = SettableClock(START)
-        self.database = Database(Path(self.folder.name) / "state.db")
+        self.database = SqliteDatabase(Path(self.folder.name) / "state.db")
         memory = MemoryRunStore(self.clock)
-        self.stores = (memory, SqliteRunStore(self.database, self.clock))
+        self.stores = (memory, SqlRunStore(self.database, self.clock))
         self.memory = MemoryRegistry(memory, self.clock)
-        self.sqlite = SqliteRegistry(self.database, self.clock)
+        self.sqlite = SqlRegistry(self.database, self.clock)
         self.claims: dict[str, Claim] = {}
         for environment in ENVIRONMENTS:
             self.claim(environment)

@@ -1,16 +1,14 @@
 """What every registry promises."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from everfit.adapters.local.database import Database
-from everfit.adapters.local.registry import SqliteRegistry
-from everfit.adapters.local.run_store import SqliteRunStore
+from everfit.adapters.local.registry import SqlRegistry
+from everfit.adapters.local.run_store import SqlRunStore
 from everfit.adapters.memory.clock import SettableClock
 from everfit.adapters.memory.registry import MemoryRegistry
 from everfit.adapters.memory.run_store import MemoryRunStore
@@ -57,16 +55,13 @@ class World:
         return {one.version: one.standing for one in self.registry.placements("churn", environment)}
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+@pytest.fixture
+def world(database: Database | None) -> World:
     clock = SettableClock(START)
-    if request.param == "memory":
+    if database is None:
         store = MemoryRunStore(clock)
-        yield World(MemoryRegistry(store, clock), store, clock)
-        return
-    database = Database(tmp_path / "state.db")
-    yield World(SqliteRegistry(database, clock), SqliteRunStore(database, clock), clock)
-    database.close()
+        return World(MemoryRegistry(store, clock), store, clock)
+    return World(SqlRegistry(database, clock), SqlRunStore(database, clock), clock)
 
 
 # Versions

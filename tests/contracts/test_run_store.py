@@ -1,15 +1,14 @@
 """What every run store promises."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from everfit.adapters.local.database import Database
-from everfit.adapters.local.run_store import SqliteRunStore
+from everfit.adapters.local.run_store import SqlRunStore
 from everfit.adapters.memory.clock import SettableClock
 from everfit.adapters.memory.run_store import MemoryRunStore
 from everfit.application.ports import Claim, RunStore
@@ -34,15 +33,12 @@ def clock() -> SettableClock:
     return SettableClock(START)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def store(request: pytest.FixtureRequest, clock: SettableClock, tmp_path: Path) -> Iterator[RunStore]:
+@pytest.fixture
+def store(database: Database | None, clock: SettableClock) -> RunStore:
     DEAD.clear()
-    if request.param == "memory":
-        yield MemoryRunStore(clock, DEAD.__contains__)
-        return
-    database = Database(tmp_path / "state.db")
-    yield SqliteRunStore(database, clock, DEAD.__contains__)
-    database.close()
+    if database is None:
+        return MemoryRunStore(clock, DEAD.__contains__)
+    return SqlRunStore(database, clock, DEAD.__contains__)
 
 
 def claimed(store: RunStore, name: str = "run-1", owner: str = "worker") -> Claim:

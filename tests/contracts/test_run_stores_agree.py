@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from everfit.adapters.local.database import Database
-from everfit.adapters.local.run_store import SqliteRunStore
+from everfit.adapters.local.run_store import SqlRunStore
+from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.adapters.memory.clock import SettableClock
 from everfit.adapters.memory.run_store import MemoryRunStore
 from everfit.application.ports import Claim, RunStore
@@ -34,9 +34,9 @@ class TwoStores(RuleBasedStateMachine):
         self.folder = quick_folder()
         self.clock = SettableClock(START)
         self.dead: set[str] = set()
-        self.database = Database(Path(self.folder.name) / "state.db")
+        self.database = SqliteDatabase(Path(self.folder.name) / "state.db")
         self.memory = MemoryRunStore(self.clock, self.dead.__contains__)
-        self.sqlite = SqliteRunStore(self.database, self.clock, self.dead.__contains__)
+        self.sqlite = SqlRunStore(self.database, self.clock, self.dead.__contains__)
         self.claims: list[Claim] = []
         self.fences: dict[str, int] = {}
         self.over: dict[str, Run] = {}

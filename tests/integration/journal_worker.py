@@ -16,11 +16,11 @@ from functools import partial
 from pathlib import Path
 
 from everfit.adapters.local.clock import SystemClock
-from everfit.adapters.local.database import Database
 from everfit.adapters.local.ids import TimedIds
 from everfit.adapters.local.processes import this_process
-from everfit.adapters.local.registry import SqliteRegistry
-from everfit.adapters.local.run_store import SqliteRunStore
+from everfit.adapters.local.registry import SqlRegistry
+from everfit.adapters.local.run_store import SqlRunStore
+from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.application.ports import Claim
 from everfit.domain.errors import BusyError, FencedError
 from everfit.domain.run import Outcome, Run, StepOutcome
@@ -37,10 +37,10 @@ class Worker:
     """One process at work."""
 
     def __init__(self, folder: Path) -> None:
-        self.database = Database(folder / "state.db")
+        self.database = SqliteDatabase(folder / "state.db")
         self.clock = SystemClock()
-        self.store = SqliteRunStore(self.database, self.clock)
-        self.registry = SqliteRegistry(self.database, self.clock)
+        self.store = SqlRunStore(self.database, self.clock)
+        self.registry = SqlRegistry(self.database, self.clock)
         self.ids = TimedIds()
         self.trace = os.open(folder / "trace", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
@@ -104,7 +104,7 @@ class Worker:
 def kill_again_and_again(folder: Path, seed: int, kills: int) -> None:
     """Fork a worker, kill it, and again; then let one finish what is left."""
     chance = random.Random(seed)
-    Database(folder / "state.db").close()
+    SqliteDatabase(folder / "state.db").close()
     for number in range(kills):
         # Every statement is a kill point (an odd seed takes the even ones), and so is every moment between.
         statement = number + 1 if number % 2 == seed % 2 else None

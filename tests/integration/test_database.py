@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from everfit.adapters.local import database as module
-from everfit.adapters.local.database import MIGRATIONS, Database, known_migrations, statements
-from everfit.adapters.local.registry import SqliteRegistry
-from everfit.adapters.local.run_store import SqliteRunStore
+from everfit.adapters.local import sqlite_database as module
+from everfit.adapters.local.database import known_migrations
+from everfit.adapters.local.registry import SqlRegistry
+from everfit.adapters.local.run_store import SqlRunStore
+from everfit.adapters.local.sqlite_database import SQLITE_MIGRATIONS, SqliteDatabase, statements
 from everfit.adapters.memory.clock import SettableClock
 from everfit.domain.errors import BackendError, StateError
 from everfit.domain.run import Outcome
@@ -33,16 +34,16 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def database(path: Path) -> Iterator[Database]:
-    made = Database(path)
+def database(path: Path) -> Iterator[SqliteDatabase]:
+    made = SqliteDatabase(path)
     with made.transaction():
         pass
     yield made
     made.close()
 
 
-def store_of(database: Database) -> SqliteRunStore:
-    return SqliteRunStore(database, SettableClock())
+def store_of(database: SqliteDatabase) -> SqlRunStore:
+    return SqlRunStore(database, SettableClock())
 
 
 def raw(path: Path) -> "closing[sqlite3.Connection]":
@@ -53,20 +54,20 @@ def raw(path: Path) -> "closing[sqlite3.Connection]":
 
 
 def test_the_file_and_its_folder_are_made_when_they_are_first_used(path: Path) -> None:
-    database = Database(path)
+    database = SqliteDatabase(path)
     assert not path.exists()
     assert store_of(database).runs("churn") == []
     assert path.exists()
     database.close()
 
 
-def test_a_file_that_was_closed_opens_again(database: Database) -> None:
+def test_a_file_that_was_closed_opens_again(database: SqliteDatabase) -> None:
     store_of(database).accept(an_event())
     database.close()
     assert len(store_of(database).events("churn", "production")) == 1
 
 
-def test_every_commit_reaches_the_disk_and_foreign_keys_hold(database: Database) -> None:
+def test_every_commit_reaches_the_disk_and_foreign_keys_hold(database: SqliteDatabase) -> None:
     with database.transaction() as rows:
         found = [rows.one(f"pragma {name}", {}) for name in ("journal_mode", "synchronous", "foreign_keys")]
     assert [tuple(row) for row in found if isinstance(row, sqlite3.Row)] == [("wal",), (2,), (1,)]
@@ -74,32 +75,32 @@ def test_every_commit_reaches_the_disk_and_foreign_keys_hold(database: Database)
 
 def test_many_threads_may_make_the_file_at_once(path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
-        databases = [Database(path) for _ in range(8)]
+        databases = [SqliteDatabase(path) for _ in range(8)]
         accepted = list(pool.map(lambda one: store_of(one).accept(an_event()), databases))
     assert accepted.count(True) == 1
     for database in databases:
         database.close()
 
 
-def test_a_block_that_raises_leaves_nothing(database: Database) -> None:
+def test_a_block_that_raises_leaves_nothing(database: SqliteDatabase) -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted(database)
     with database.reading() as rows:
         assert len(rows.all("select * from schema_version", {})) == 1
 
 
-def interrupted(database: Database) -> None:
+def interrupted(database: SqliteDatabase) -> None:
     with database.transaction() as rows:
         rows.write("insert into schema_version values (99)")
         raise KeyboardInterrupt
 
 
-def test_a_reader_cannot_write(database: Database) -> None:
+def test_a_reader_cannot_write(database: SqliteDatabase) -> None:
     with pytest.raises(BackendError), database.reading() as rows:
         rows.write("delete from schema_version")
 
 
-def test_a_reader_does_not_wait_for_a_writer_and_sees_no_half_of_its_work(path: Path, database: Database) -> None:
+def test_a_reader_does_not_wait_for_a_writer_and_sees_no_half_of_its_work(path: Path, database: SqliteDatabase) -> None:
     store_of(database).accept(an_event("seen"))
     with raw(path) as other:
         other.execute("begin immediate")
@@ -112,7 +113,7 @@ def test_a_reader_does_not_wait_for_a_writer_and_sees_no_half_of_its_work(path: 
 
 
 def test_migrations_are_numbered_without_a_gap() -> None:
-    names = [path.name for path in known_migrations(MIGRATIONS)]
+    names = [path.name for path in known_migrations(SQLITE_MIGRATIONS)]
     assert [int(name[:4]) for name in names] == list(range(1, len(names) + 1))
 
 
@@ -123,17 +124,17 @@ def test_a_script_is_split_between_statements_and_not_inside_triggers() -> None:
 
 def extended(tmp_path: Path, sql: str) -> Path:
     folder = tmp_path / "migrations"
-    shutil.copytree(MIGRATIONS, folder)
+    shutil.copytree(SQLITE_MIGRATIONS, folder)
     number = len(known_migrations(folder)) + 1
     (folder / f"{number:04}_more.sql").write_text(sql, encoding="utf-8")
     return folder
 
 
 def test_an_older_file_is_brought_to_the_newest_schema_with_what_it_holds(tmp_path: Path, path: Path) -> None:
-    older = Database(path)
+    older = SqliteDatabase(path)
     store_of(older).accept(an_event())
     older.close()
-    newer = Database(path, migrations=extended(tmp_path, "alter table event add column colour text;\n"))
+    newer = SqliteDatabase(path, migrations=extended(tmp_path, "alter table event add column colour text;\n"))
     with newer.reading() as rows:
         row = rows.one("select id, colour from event", {})
     assert row is not None
@@ -143,28 +144,30 @@ def test_an_older_file_is_brought_to_the_newest_schema_with_what_it_holds(tmp_pa
 
 def test_a_file_of_a_newer_version_is_refused(tmp_path: Path, path: Path) -> None:
     folder = extended(tmp_path, "create table more (a text);\n")
-    newer = Database(path, migrations=folder)
+    newer = SqliteDatabase(path, migrations=folder)
     store_of(newer).accept(an_event())
     newer.close()
     before = path.read_bytes()
-    known = len(known_migrations(MIGRATIONS))
+    known = len(known_migrations(SQLITE_MIGRATIONS))
     with pytest.raises(StateError, match=f"version {known + 1}, this Everfit knows up to {known}. Upgrade Everfit"):
-        store_of(Database(path)).events("churn", "production")
+        store_of(SqliteDatabase(path)).events("churn", "production")
     assert path.read_bytes() == before
 
 
-def test_a_process_that_runs_on_is_stopped_by_a_newer_schema(tmp_path: Path, path: Path, database: Database) -> None:
-    newer = Database(path, migrations=extended(tmp_path, "create table more (a text);\n"))
+def test_a_process_that_runs_on_is_stopped_by_a_newer_schema(
+    tmp_path: Path, path: Path, database: SqliteDatabase
+) -> None:
+    newer = SqliteDatabase(path, migrations=extended(tmp_path, "create table more (a text);\n"))
     store_of(newer).accept(an_event())
     with pytest.raises(StateError, match="Upgrade Everfit"):
         store_of(database).accept(an_event("late"))
     newer.close()
 
 
-def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path, path: Path, database: Database) -> None:
+def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path, path: Path, database: SqliteDatabase) -> None:
     broken = extended(tmp_path, "create table more (a text);\ncreate table more (a text);\n")
     with pytest.raises(BackendError, match="more"):
-        store_of(Database(path, migrations=broken)).events("churn", "production")
+        store_of(SqliteDatabase(path, migrations=broken)).events("churn", "production")
     store_of(database).accept(an_event())
     with database.reading() as rows:
         assert rows.one("select 1 from sqlite_master where name = 'more'", {}) is None
@@ -173,9 +176,9 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path, path: 
 # What cannot be used
 
 
-def test_a_lock_that_is_held_for_long_may_be_tried_again(path: Path, database: Database) -> None:
+def test_a_lock_that_is_held_for_long_may_be_tried_again(path: Path, database: SqliteDatabase) -> None:
     database.close()
-    impatient = Database(path, patience=SHORT)
+    impatient = SqliteDatabase(path, patience=SHORT)
     with raw(path) as other:
         other.execute("begin immediate")
         with pytest.raises(BackendError, match="locked by another process") as caught:
@@ -186,7 +189,7 @@ def test_a_lock_that_is_held_for_long_may_be_tried_again(path: Path, database: D
     impatient.close()
 
 
-def test_a_full_disk_is_told_in_words_and_nothing_is_half_written(database: Database) -> None:
+def test_a_full_disk_is_told_in_words_and_nothing_is_half_written(database: SqliteDatabase) -> None:
     store = store_of(database)
     store.accept(an_event())
     run = store.begin(a_run())
@@ -207,20 +210,20 @@ def test_a_file_that_is_no_database_is_told_and_left_alone(path: Path, content: 
     path.parent.mkdir()
     path.write_bytes(content)
     with pytest.raises(StateError, match=r"damaged or not Everfit's.*move the folder away"):
-        store_of(Database(path)).runs("churn")
+        store_of(SqliteDatabase(path)).runs("churn")
     assert path.read_bytes() == content
 
 
-def test_a_damaged_file_is_never_treated_as_empty(path: Path, database: Database) -> None:
+def test_a_damaged_file_is_never_treated_as_empty(path: Path, database: SqliteDatabase) -> None:
     """A registry that cannot be read is an error; it is never treated as empty."""
     for number in range(200):
         store_of(database).accept(an_event(f"event-{number}"))
     database.close()
     whole = path.read_bytes()
     path.write_bytes(whole[:4096] + os.urandom(len(whole) - 4096))
-    damaged = Database(path)
+    damaged = SqliteDatabase(path)
     with pytest.raises(BackendError):
-        SqliteRegistry(damaged, SettableClock()).champion("churn", "production")
+        SqlRegistry(damaged, SettableClock()).champion("churn", "production")
     with pytest.raises(BackendError):
         store_of(damaged).events("churn", "production")
     damaged.close()
@@ -229,27 +232,27 @@ def test_a_damaged_file_is_never_treated_as_empty(path: Path, database: Database
 def test_a_folder_where_the_file_should_be_is_told(path: Path) -> None:
     path.mkdir(parents=True)
     with pytest.raises(StateError, match="cannot be opened"):
-        store_of(Database(path)).runs("churn")
+        store_of(SqliteDatabase(path)).runs("churn")
 
 
 def test_a_file_where_the_folder_should_be_is_told(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("")
     with pytest.raises(StateError, match="EVERFIT_HOME"):
-        store_of(Database(tmp_path / "home" / "state.db")).runs("churn")
+        store_of(SqliteDatabase(tmp_path / "home" / "state.db")).runs("churn")
 
 
 READ_ONLY = """
 import os, sys
 from pathlib import Path
-from everfit.adapters.local.database import Database
-from everfit.adapters.local.run_store import SqliteRunStore
+from everfit.adapters.local.sqlite_database import SqliteDatabase
+from everfit.adapters.local.run_store import SqlRunStore
 from everfit.adapters.memory.clock import SettableClock
 from everfit.domain.errors import StateError
 if os.getuid() == 0:
     os.setgid(65534)
     os.setuid(65534)
 try:
-    SqliteRunStore(Database(Path(sys.argv[1])), SettableClock()).runs("churn")
+    SqlRunStore(SqliteDatabase(Path(sys.argv[1])), SettableClock()).runs("churn")
 except StateError as error:
     print(error)
 """
@@ -259,7 +262,7 @@ except StateError as error:
 def test_a_read_only_folder_is_told(path: Path, has_file: bool) -> None:
     path.parent.mkdir()
     if has_file:
-        made = Database(path)
+        made = SqliteDatabase(path)
         store_of(made).accept(an_event())
         made.close()
         path.chmod(0o444)
@@ -303,10 +306,10 @@ FORBIDDEN = {
 
 
 @pytest.mark.parametrize("sql", FORBIDDEN.values(), ids=FORBIDDEN.keys())
-def test_the_file_itself_forbids_that(database: Database, sql: str) -> None:
+def test_the_file_itself_forbids_that(database: SqliteDatabase, sql: str) -> None:
     """A version's artifact is immutable; a finished run never moves; one champion."""
     clock = SettableClock()
-    store, registry = SqliteRunStore(database, clock), SqliteRegistry(database, clock)
+    store, registry = SqlRunStore(database, clock), SqlRegistry(database, clock)
     store.accept(an_event())
     run = store.begin(a_run())
     claim = store.claim("churn", "production", owner="worker", lease=MINUTE, run=run.id)
@@ -333,7 +336,7 @@ QUERIES = {
 
 
 @pytest.mark.parametrize("sql", QUERIES.values(), ids=QUERIES.keys())
-def test_no_question_asked_in_the_loop_grows_with_history(database: Database, sql: str) -> None:
+def test_no_question_asked_in_the_loop_grows_with_history(database: SqliteDatabase, sql: str) -> None:
     with database.reading() as rows:
         plan = " ".join(row["detail"] for row in rows.all(f"explain query plan {sql}", {}))
     assert "SCAN" not in plan

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from everfit.adapters.local.database import Database
-from everfit.adapters.local.registry import SqliteRegistry
-from everfit.adapters.local.run_store import SqliteRunStore
+from everfit.adapters.local.registry import SqlRegistry
+from everfit.adapters.local.run_store import SqlRunStore
+from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.adapters.memory.clock import SettableClock
 from everfit.domain.run import Outcome, RunState, StepOutcome
 from everfit.domain.trigger import EventEnd
@@ -49,18 +49,18 @@ def ended(process: "subprocess.Popen[str]") -> None:
 
 @dataclass(frozen=True)
 class Aftermath:
-    store: SqliteRunStore
-    registry: SqliteRegistry
+    store: SqlRunStore
+    registry: SqlRegistry
     trace: list[list[str]]
 
     def told(self, word: str) -> list[list[str]]:
         return [line[1:] for line in self.trace if line[0] == word]
 
 
-def looked_at(folder: Path, database: Database) -> Aftermath:
+def looked_at(folder: Path, database: SqliteDatabase) -> Aftermath:
     clock = SettableClock()
     trace = [line.split() for line in (folder / "trace").read_text().splitlines()]
-    return Aftermath(SqliteRunStore(database, clock), SqliteRegistry(database, clock), trace)
+    return Aftermath(SqlRunStore(database, clock), SqlRegistry(database, clock), trace)
 
 
 @pytest.fixture(scope="module", params=[7, 2026])
@@ -69,7 +69,7 @@ def killed(request: pytest.FixtureRequest) -> Iterator[Aftermath]:
         folder = Path(name)
         with started("kill", folder, request.param, KILLS) as process:
             ended(process)
-        database = Database(folder / "state.db")
+        database = SqliteDatabase(folder / "state.db")
         yield looked_at(folder, database)
         database.close()
 
@@ -130,7 +130,7 @@ def test_processes_that_fight_for_the_lease_hold_it_one_at_a_time(tmp_path: Path
     with ExitStack() as fighting:
         for process in [fighting.enter_context(started("fight", tmp_path, name, rounds)) for name in names]:
             ended(process)
-    database = Database(tmp_path / "state.db")
+    database = SqliteDatabase(tmp_path / "state.db")
     after = looked_at(tmp_path, database)
     versions, history = after.registry.versions(PLACE[0]), after.registry.history(*PLACE)
     assert not after.told("crowded")

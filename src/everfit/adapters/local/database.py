@@ -1,24 +1,17 @@
-"""The one SQLite file: connections, transactions and the schema's migrations, forward only.
+"""What the stores need of a database: transactions in plain SQL that SQLite and Postgres both understand.
 
-Writers queue up in the process first and ask SQLite for its lock again and again: its own busy handler is unfair and
-starves a process beside one that writes in a loop. Readers have a connection of their own and wait for nobody.
+Parameters are ``:name``, instants are ISO text, truths are 0 and 1. One transaction writes at a time, so that what it
+reads stays true until it ends; readers see one moment and wait for nobody.
 """
 
-import sqlite3
-import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from threading import Lock
 from typing import Any, Final, Protocol
 
-from everfit.adapters.local.database_errors import newer, translated
+from everfit.domain.errors import StateError
 
-MIGRATIONS: Final = Path(__file__).parent / "migrations" / "sqlite"
-BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
-FIRST_PAUSE: Final = 0.002
-LONGEST_PAUSE: Final = 0.02
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
 class Row(Protocol):
@@ -27,168 +20,46 @@ class Row(Protocol):
     def __getitem__(self, name: str, /) -> Any: ...
 
 
-class Statements:
+class Statements(Protocol):
     """What a transaction can say: plain SQL with ``:name`` parameters."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
 
     def write(self, sql: str, values: Mapping[str, object] | None = None) -> int:
         """Run a statement and return how many rows it changed."""
-        return self._connection.execute(sql, _storable(values or {})).rowcount
+        ...
 
     def one(self, sql: str, values: Mapping[str, object]) -> Row | None:
         """Return the first row of the answer, if there is one."""
-        row: Row | None = self._connection.execute(sql, _storable(values)).fetchone()
-        return row
+        ...
 
     def all(self, sql: str, values: Mapping[str, object]) -> Sequence[Row]:
         """Return every row of the answer."""
-        rows: list[Row] = self._connection.execute(sql, _storable(values)).fetchall()
-        return rows
+        ...
 
 
-def _storable(values: Mapping[str, object]) -> Mapping[str, object]:
-    """Names and last words from outside may hold bytes that are no Unicode: SQLite could not write them."""
-    return {name: _text(value) if isinstance(value, str) else value for name, value in values.items()}
+class Database(Protocol):
+    """The database of an installation; it is brought to the newest schema when it is first used."""
 
+    @property
+    def name(self) -> str:
+        """How a person knows it; no password is in it."""
+        ...
 
-def _text(value: str) -> str:
-    return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
-
-
-class Database:
-    """A state file; it is made, or brought to the newest schema, when it is first used.
-
-    Args:
-        patience: how long to ask for the write lock before giving up.
-    """
-
-    def __init__(
-        self, path: Path, *, patience: timedelta = timedelta(seconds=30), migrations: Path = MIGRATIONS
-    ) -> None:
-        self._path = path
-        self._patience = patience.total_seconds()
-        self._known = known_migrations(migrations)
-        self._writing = Lock()
-        self._reading = Lock()
-        self._writer: sqlite3.Connection | None = None
-        self._reader: sqlite3.Connection | None = None
-
-    @contextmanager
-    def transaction(self) -> Generator[Statements, None, None]:
+    def transaction(self) -> AbstractContextManager[Statements]:
         """Give one transaction that may write; it is kept when the block ends, and undone when it raises."""
-        with self._writing, translated(self._path):
-            connection = self._writer_connection()
-            if connection.in_transaction:
-                connection.execute("rollback")
-            self._persist(connection, "begin immediate")
-            try:
-                self._refuse_newer(connection)
-                yield Statements(connection)
-                connection.execute("commit")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("rollback")
-                raise
+        ...
 
-    @contextmanager
-    def reading(self) -> Generator[Statements, None, None]:
+    def reading(self) -> AbstractContextManager[Statements]:
         """Give one consistent view that may not write and that no writer holds up."""
-        if self._reader is None:
-            # Only a writer can make the file.
-            with self._writing, translated(self._path):
-                self._writer_connection()
-        with self._reading, translated(self._path):
-            if self._reader is None:
-                self._reader = self._connect()
-                self._reader.execute("pragma query_only = on")
-            connection = self._reader
-            if connection.in_transaction:
-                connection.execute("rollback")
-            self._persist(connection, "begin")
-            try:
-                yield Statements(connection)
-            finally:
-                if connection.in_transaction:
-                    connection.execute("rollback")
+        ...
 
     def close(self) -> None:
-        """Let go of the file; it opens again when it is used."""
-        with self._writing, self._reading:
-            for connection in (self._reader, self._writer):
-                if connection is not None:
-                    connection.close()
-            self._reader = self._writer = None
-
-    def _writer_connection(self) -> sqlite3.Connection:
-        if self._writer is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            connection = self._connect()
-            try:
-                self._persist(connection, "pragma journal_mode = wal")
-                connection.execute("pragma synchronous = full")
-                connection.execute("pragma foreign_keys = on")
-                self._migrate(connection)
-            except BaseException:
-                connection.close()
-                raise
-            self._writer = connection
-        return self._writer
-
-    def _connect(self) -> sqlite3.Connection:
-        # Every use is under one of the two locks, so threads may share a connection.
-        connection = sqlite3.connect(self._path, timeout=0.01, isolation_level=None, check_same_thread=False)
-        connection.row_factory = sqlite3.Row
-        return connection
-
-    def _persist(self, connection: sqlite3.Connection, sql: str) -> None:
-        """Run a statement that needs a lock, for as long as the patience lasts."""
-        end = time.monotonic() + self._patience
-        pause = FIRST_PAUSE
-        while True:
-            try:
-                connection.execute(sql).fetchall()
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF not in BUSY or time.monotonic() >= end:
-                    raise
-            else:
-                return
-            time.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
-
-    def _migrate(self, connection: sqlite3.Connection) -> None:
-        if schema_version(connection) == len(self._known):
-            return
-        self._persist(connection, "begin exclusive")
-        try:
-            self._refuse_newer(connection)
-            found = schema_version(connection)
-            connection.execute("create table if not exists schema_version (version integer not null)")
-            for path in self._known[found:]:
-                for statement in statements(path.read_text(encoding="utf-8")):
-                    connection.execute(statement)
-            connection.execute("delete from schema_version")
-            connection.execute("insert into schema_version values (?)", (len(self._known),))
-            connection.execute("commit")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("rollback")
-            raise
-
-    def _refuse_newer(self, connection: sqlite3.Connection) -> None:
-        """Also a newer release that came while this one was running is found out."""
-        found = schema_version(connection)
-        if found > len(self._known):
-            raise newer(self._path, found, len(self._known))
+        """Let go of every connection; the database opens again when it is used."""
+        ...
 
 
-def schema_version(connection: sqlite3.Connection) -> int:
-    """Return the version of the file's schema; 0 for a new file."""
-    sql = "select 1 from sqlite_master where type = 'table' and name = 'schema_version'"
-    if connection.execute(sql).fetchone() is None:
-        return 0
-    return int(connection.execute("select version from schema_version").fetchone()[0])
+def storable(values: Mapping[str, object]) -> Mapping[str, object]:
+    """Write out what no database keeps: names and last words from outside may hold bytes that are no Unicode."""
+    return {name: _text(value) if isinstance(value, str) else value for name, value in values.items()}
 
 
 def known_migrations(folder: Path) -> Sequence[Path]:
@@ -196,11 +67,16 @@ def known_migrations(folder: Path) -> Sequence[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix == ".sql")
 
 
-def statements(script: str) -> Iterator[str]:
-    """Split a script; SQLite's own would commit before the first statement."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
+def refuse_newer(name: str, found: int, known: int) -> None:
+    """Raise the error for a schema that a later release has written."""
+    if found > known:
+        raise StateError(
+            f"{name} was written by a newer Everfit: its schema is version {found}, this Everfit knows up to {known}. "
+            "Upgrade Everfit; nothing was changed."
+        )
+
+
+def _text(value: str) -> str:
+    if not value.isascii():
+        value = value.encode("utf-8", "backslashreplace").decode()
+    return value.replace("\0", "\\x00")

@@ -1,4 +1,4 @@
-"""Versions, verdicts, approvals and what served when, in SQLite: each call is one transaction."""
+"""Versions, verdicts, approvals and what served when, in SQL: each call is one transaction."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -24,8 +24,8 @@ from everfit.domain.version import (
 )
 
 
-class SqliteRegistry:
-    """Implements ``Registry`` in the same file as the run store, so that a claim is checked in the same transaction."""
+class SqlRegistry:
+    """Implements ``Registry`` in the run store's own database: a claim is checked in the transaction that needs it."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database

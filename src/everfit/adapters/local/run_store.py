@@ -1,4 +1,4 @@
-"""Triggers, runs, steps and leases in SQLite: each call is one transaction that is wholly kept or wholly undone."""
+"""Triggers, runs, steps and leases in SQL: each call is one transaction that is wholly kept or wholly undone."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -28,7 +28,7 @@ from everfit.domain.run import (
 from everfit.domain.trigger import EventRecord, TriggerEvent, end_of_event
 
 
-class SqliteRunStore:
+class SqlRunStore:
     """Implements ``RunStore``.
 
     Args:

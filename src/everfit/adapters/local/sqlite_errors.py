@@ -20,20 +20,13 @@ def translated(path: Path) -> Generator[None, None, None]:
         raise _no_space(path) if error.errno == errno.ENOSPC else _unusable(path, str(error.strerror)) from error
 
 
-def newer(path: Path, found: int, known: int) -> StateError:
-    """Return the error for a file that a later release has written."""
-    return StateError(
-        f"{path} was written by a newer Everfit: its schema is version {found}, this Everfit knows up to {known}. "
-        "Upgrade Everfit; nothing was changed."
-    )
-
-
 def _in_words(path: Path, error: sqlite3.Error) -> BackendError:
     # Misuse of the module, such as a closed connection, has no code.
     code = getattr(error, "sqlite_errorcode", None)
     match None if code is None else code & 0xFF:
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED | sqlite3.SQLITE_PROTOCOL:
-            return BackendError(
+            # No fault of the step that wanted to write: its run is left as it is, to be resumed.
+            return StateError(
                 f"{path} has been locked by another process for too long. Try again; "
                 "if it stays so, look for a process that holds the file open.",
                 retryable=True,
