@@ -101,9 +101,16 @@ class FixedData:
 
 
 class FixedCode:
-    def freeze(self, folder: str, *, leave_out: Sequence[str] = ()) -> FrozenCode:
-        del leave_out
-        return FrozenCode(digest="blake3:code", folder=folder, commit=None, is_dirty=False)
+    def freeze(
+        self,
+        folder: str,
+        *,
+        leave_out: Sequence[str] = (),
+        commit: str | None = None,
+        repository: str | None = None,
+    ) -> FrozenCode:
+        del leave_out, repository
+        return FrozenCode(digest=f"blake3:code{commit or ''}", folder=folder, commit=commit, is_dirty=False)
 
     def text(self, folder: str, path: str) -> str:
         del folder, path

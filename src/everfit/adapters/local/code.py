@@ -2,22 +2,25 @@
 
 import os
 import shutil
-import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from blake3 import blake3
 
+from everfit.adapters.local.checkout import Commit, check_commit, check_out
 from everfit.adapters.local.disk import alone, incoming, put_folder, writing
+from everfit.adapters.local.git import git, text_of
+from everfit.adapters.local.mirrors import Mirrors
 from everfit.adapters.local.objects import digest_of
+from everfit.adapters.local.repositories import LocalRepositories
 from everfit.adapters.local.tree import Tree, TreeFile, read_error
 from everfit.application.ports import FrozenCode
-from everfit.domain.errors import BackendError, NotFoundError, RequestError
+from everfit.domain.errors import NotFoundError, RequestError
+from everfit.domain.repository_name import without_credentials
 
 _LARGEST: Final = 50_000_000
 _NEVER_CODE: Final = ("__pycache__", "node_modules")
-_PATIENCE: Final = 30
 
 
 class LocalCode:
@@ -29,10 +32,53 @@ class LocalCode:
     def __init__(self, home: Path) -> None:
         self._home = home
         self._kept = home / "code"
+        self._mirrors = Mirrors(home)
+        self._repositories = LocalRepositories(home)
 
-    def freeze(self, folder: str, *, leave_out: Sequence[str] = ()) -> FrozenCode:
-        tree = _code_tree(folder, leave_out, os.path.realpath(self._home))
+    def freeze(
+        self,
+        folder: str,
+        *,
+        leave_out: Sequence[str] = (),
+        commit: str | None = None,
+        repository: str | None = None,
+    ) -> FrozenCode:
+        if commit is None:
+            tree = _code_tree(folder, leave_out, os.path.realpath(self._home))
+            with alone(self._kept):
+                digest, target = self._kept_copy(tree, folder)
+            state = (*leave_out, os.path.relpath(os.path.realpath(self._home), tree.root))
+            found, is_dirty = _commit(tree.root, state)
+            return FrozenCode(digest=digest, folder=target, commit=found, is_dirty=is_dirty)
+        wanted = self._found(folder, check_commit(commit), repository)
         with alone(self._kept), incoming(self._kept) as temporary:
+            digest, target = self._kept_commit(wanted, temporary, leave_out)
+        return FrozenCode(digest=digest, folder=target, commit=commit, is_dirty=False)
+
+    def _found(self, folder: str, commit: str, repository: str | None) -> Commit:
+        """Return the commit in a repository on this machine, to which it is fetched when it is elsewhere."""
+        home = self._repositories.place(folder, repository)
+        holder = self._mirrors.holder(home.remote, commit)
+        if holder is None:
+            address = without_credentials(home.remote.address)
+            raise NotFoundError(
+                f"The git repository {address} has no commit {commit}. Was its branch or tag deleted or moved since?"
+            )
+        return Commit(repository=holder, id=commit, folder=home.folder)
+
+    def _kept_commit(self, commit: Commit, temporary: Path, leave_out: Sequence[str]) -> tuple[str, str]:
+        root = check_out(commit, temporary, lambda path: _is_no_code(path, set(map(os.path.normpath, leave_out))))
+        try:
+            tree = _code_tree(str(root), leave_out, os.path.realpath(self._home))
+            return self._kept_copy(tree, f"commit {commit.short}")
+        except RequestError as error:
+            # Where it was written for a moment tells nobody anything.
+            words = str(error).replace(f"{os.path.realpath(root)}/", "").replace(str(root), "the project")
+            raise RequestError(f"In commit {commit.short}: {words}") from error
+
+    def _kept_copy(self, tree: Tree, name: str) -> tuple[str, str]:
+        """Return the digest of the tree and where a copy of it lies."""
+        with incoming(self._kept) as temporary:
             copy = temporary / "code"
             with writing(self._kept):
                 copy.mkdir()
@@ -40,13 +86,12 @@ class LocalCode:
                 _copy(file, copy)
             digest = _digest(copy)
             if not next(copy.iterdir(), None):
-                raise RequestError(f"{folder} holds no code. Run Everfit in the folder of the project.")
+                raise RequestError(f"{name} holds no code. Run Everfit in the folder of the project.")
             target = self._kept / digest.partition(":")[2]
             if not target.is_dir() or _digest(target) != digest:
                 _make_read_only(copy)
                 put_folder(copy, target)
-        commit, is_dirty = _commit(tree.root, (*leave_out, os.path.relpath(os.path.realpath(self._home), tree.root)))
-        return FrozenCode(digest=digest, folder=str(target), commit=commit, is_dirty=is_dirty)
+        return digest, str(target)
 
     def text(self, folder: str, path: str) -> str:
         place = Path(folder, path)
@@ -72,12 +117,17 @@ def _code_tree(folder: str, leave_out: Sequence[str], home: str) -> Tree:
     out = {os.path.relpath(os.path.join(root, path), root) for path in leave_out}
 
     def leaves_out(path: str) -> bool:
-        name, place = path.rpartition("/")[2], f"{root}/{path}"
-        if name.startswith(".") or name in _NEVER_CODE or path in out:
+        place = f"{root}/{path}"
+        if _is_no_code(path, out):
             return True
         return os.path.isdir(place) and (os.path.exists(f"{place}/pyvenv.cfg") or os.path.realpath(place) == home)
 
     return Tree(root=root, leaves_out=leaves_out)
+
+
+def _is_no_code(path: str, out: Collection[str]) -> bool:
+    name = path.rpartition("/")[2]
+    return name.startswith(".") or name in _NEVER_CODE or path in out
 
 
 def _copy(file: TreeFile, copy: Path) -> None:
@@ -130,22 +180,10 @@ def _make_read_only(folder: Path) -> None:
 
 
 def _commit(root: str, leave_out: Sequence[str]) -> tuple[str | None, bool]:
-    if shutil.which("git") is None or _git(root, "rev-parse", "--is-inside-work-tree") != "true":
+    if shutil.which("git") is None or text_of(git(root, "rev-parse", "--is-inside-work-tree")) != "true":
         return None, False
     hidden = (":(exclude,glob)**/.*", ":(exclude,glob)**/.*/**")
     below = (os.path.relpath(os.path.join(root, path), root) for path in leave_out)
     excluded = (f":(exclude,literal){path}" for path in below if not path.startswith(".."))
-    changes = _git(root, "status", "--porcelain", "--", ".", *hidden, *excluded)
-    return _git(root, "rev-parse", "--verify", "--quiet", "HEAD") or None, changes != ""
-
-
-def _git(root: str, *arguments: str) -> str | None:
-    # No optional locks: somebody may be committing; no file monitor: a repository must not start programs here.
-    command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", root, *arguments]
-    # A hook of git sets GIT_DIR and more for its children: they would point at another repository.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False, env=environment)
-    except subprocess.TimeoutExpired as error:
-        raise BackendError(f"git did not answer within {_PATIENCE} s in {root}. Try again.", retryable=True) from error
-    return done.stdout.strip() if done.returncode == 0 else None
+    changes = text_of(git(root, "status", "--porcelain", "--", ".", *hidden, *excluded))
+    return text_of(git(root, "rev-parse", "--verify", "--quiet", "HEAD")) or None, changes != ""

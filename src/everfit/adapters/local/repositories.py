@@ -26,17 +26,25 @@ class LocalRepositories:
         self._origins: dict[str, tuple[int, str | None]] = {}
 
     def home(self, workspace: Workspace) -> Home:
-        folder = os.path.realpath(workspace.folder)
-        top, url = top_of(folder), workspace.project.repository.url
+        return self.place(workspace.folder, workspace.project.repository.url)
+
+    def place(self, folder: str, url: str | None) -> Home:
+        """Return where the project in *folder* lives, whose everfit.yaml names that repository.
+
+        Args:
+            url: None when it names none.
+        """
+        root = os.path.realpath(folder)
+        top = top_of(root)
         if top is None and url is None:
             raise RequestError(
-                f"{workspace.folder} lies in no git repository, so no push or tag can be noticed. "
+                f"{folder} lies in no git repository, so no push or tag can be noticed. "
                 "Put it into one, or name one in everfit.yaml: repository: {url: …}"
             )
-        written = url if url is not None else self._origin(top or folder) or top or folder
-        address = _resolved(written, folder if url is not None else top or folder)
+        written = url if url is not None else self._origin(top or root) or top or root
+        address = _resolved(written, root if url is not None else top or root)
         remote = Remote(name=repository_name(address), address=address, settings=top)
-        return Home(remote=remote, folder="" if top in (None, folder) else os.path.relpath(folder, top))
+        return Home(remote=remote, folder="" if top in (None, root) else os.path.relpath(root, top))
 
     def refs(self, remote: Remote) -> Refs:
         place = remote.settings or os.path.sep

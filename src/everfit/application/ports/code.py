@@ -25,8 +25,24 @@ class FrozenCode:
 class Code(Protocol):
     """The user's code."""
 
-    def freeze(self, folder: str, *, leave_out: Sequence[str] = ()) -> FrozenCode:
-        """Copy the code in *folder* once per content; *leave_out* are paths below it that are not code."""
+    def freeze(
+        self,
+        folder: str,
+        *,
+        leave_out: Sequence[str] = (),
+        commit: str | None = None,
+        repository: str | None = None,
+    ) -> FrozenCode:
+        """Copy the code in *folder* once per content; *leave_out* are paths below it that are not code.
+
+        Args:
+            commit: whose code is copied in place of what lies there; its digest is that of a clean checkout.
+            repository: that has the commit; None means the one that the folder lies in, or its ``origin``.
+
+        Raises:
+            NotFoundError: there is no such commit, or it does not have the folder.
+            BackendError: the repository does not answer.
+        """
         ...
 
     def text(self, folder: str, path: str) -> str:

@@ -51,6 +51,7 @@ def _version(context: Context) -> Version:
         lineage={
             "commit": frozen.text_or_none("commit"),
             "dirty": frozen.flag("dirty"),
+            "release": context.run.release,
             "seed": SEED,
             "hyperparameters": without_secrets(context.project.train.hyperparameters, context.project.secrets),
             "python": trained.text("python"),

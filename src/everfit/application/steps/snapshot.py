@@ -19,7 +19,7 @@ def snapshot(context: Context) -> Answer:
     """Freeze what this run learns from, and compare it with what the champion learnt from."""
     run = context.run
     champion = champion_of(context)
-    frozen = freeze(context.workspace, context.environment, champion, context.ports)
+    frozen = freeze(context.workspace, context.environment, champion, context.ports, commit=run.commit)
     pending = pending_in(run.model, context.environment, context.ports)
     reason = None if run.force else nothing_new(frozen, champion, pending, run.promote)
     if reason is not None:
@@ -39,15 +39,25 @@ def champion_in(model: str, environment: Environment, ports: Ports) -> Version |
 
 
 def freeze(
-    workspace: Workspace, environment: Environment, champion: Version | None, ports: Ports
+    workspace: Workspace,
+    environment: Environment,
+    champion: Version | None,
+    ports: Ports,
+    *,
+    commit: str | None = None,
 ) -> Mapping[str, object]:
     """Freeze data and code, and return their digests and what has changed since the champion's data.
+
+    Args:
+        commit: of the code; None takes what lies in the project folder.
 
     Raises:
         NotFoundError: a script that the project names is not there.
     """
     project = workspace.project
-    code = ports.code.freeze(workspace.folder, leave_out=workspace.leave_out)
+    code = ports.code.freeze(
+        workspace.folder, leave_out=workspace.leave_out, commit=commit, repository=project.repository.url
+    )
     for path in filter(
         None, (project.train.script, project.serve.script, project.evaluate, project.train.requirements)
     ):
