@@ -21,7 +21,7 @@ from everfit.adapters.local.project_file import read_project
 from everfit.adapters.local.project_template import KINDS, write_template
 from everfit.adapters.local.registry import SqlRegistry
 from everfit.adapters.local.run_store import SqlRunStore
-from everfit.adapters.local.service_lock import ServiceLock
+from everfit.adapters.local.service_lock import Holder, ServiceLock
 from everfit.adapters.local.shared_home import other_project
 from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.application.journal import LEASE
@@ -53,8 +53,11 @@ def open_ports(workspace: Workspace, settings: Settings, progress: Progress) -> 
 
 def ports_at(home: Path, settings: Settings, progress: Progress) -> Ports:
     """Return the local backend, with its state in *home*."""
+    return _ports(home, settings, progress, open_database(home, settings))
+
+
+def _ports(home: Path, settings: Settings, progress: Progress, database: Database) -> Ports:
     clock = SystemClock()
-    database = open_database(home, settings)
     store = SqlRunStore(database, clock)
     return Ports(
         clock=clock,
@@ -87,9 +90,9 @@ def open_database(home: Path, settings: Settings) -> Database:
     return PostgresDatabase(postgres_address(settings.database))
 
 
-def service_lock(home: Path) -> ServiceLock:
-    """Return the lock that a service holds on the state folder, which also tells who holds it."""
-    return ServiceLock(home)
+def service_of(folder: Path, settings: Settings) -> Holder | None:
+    """Return the service that keeps the state of the project in *folder*; None when none does."""
+    return ServiceLock(state_folder(folder, settings)).holder()
 
 
 def state_folder(folder: Path, settings: Settings) -> Path:

@@ -19,6 +19,7 @@ class Settings:
         port: of the endpoint host; None means that it chooses one at its first start and keeps it.
         variables: what ``${NAME}`` in ``everfit.yaml`` may stand for.
         actor: who acts, for the records.
+        notify: socket of the service manager that is told when the service is ready; None means there is none.
         webhook_secrets: any of them may have signed a webhook; with none, webhooks are refused.
     """
 
@@ -27,6 +28,7 @@ class Settings:
     port: int | None
     variables: Mapping[str, str]
     actor: str
+    notify: str | None = None
     webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
@@ -39,6 +41,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         port=_port(environment.get("EVERFIT_PORT")),
         variables=environment,
         actor=environment.get("EVERFIT_ACTOR") or environment.get("USER") or environment.get("LOGNAME") or _account(),
+        notify=environment.get("NOTIFY_SOCKET"),
         webhook_secrets=_listed(environment.get("EVERFIT_WEBHOOK_SECRET")),
     )
 
