@@ -13,8 +13,23 @@ from everfit.interfaces.cli.options import json_option, opened, print_json, proj
 @click.command("doctor")
 @project_option
 @json_option
-def doctor_command(folder: Path, *, as_json: bool) -> int:
-    """Examine Python, disk, state, what serves and the way back; change nothing."""
+@click.option("--chaos", is_flag=True, help="Kill a service of its own in a storm of events; touches no project.")
+@click.option("--events", default=300, show_default=True, type=click.IntRange(1, 1_000_000), help="Events of a storm.")
+@click.option("--models", default=5, show_default=True, type=click.IntRange(1, 1000), help="Models of a storm.")
+@click.option("--kills", default=5, show_default=True, type=click.IntRange(0, 10_000), help="Kills in a storm.")
+@click.option("--seed", default=1, show_default=True, type=int, help="The same seed gives the same storm.")
+def doctor_command(  # noqa: PLR0913 - one argument an option
+    folder: Path, events: int, models: int, kills: int, seed: int, *, chaos: bool, as_json: bool
+) -> int:
+    """Examine Python, disk, state, what serves and the way back; change nothing.
+
+    With --chaos, prove that no event is lost, doubled or extra while the service is killed again and again.
+    """
+    if chaos:
+        from everfit.interfaces.chaos.plan import Scale  # noqa: PLC0415 - only a storm needs it
+        from everfit.interfaces.cli.chaos import prove  # noqa: PLC0415 - only a storm needs it
+
+        return prove(Scale(events=events, models=models, kills=kills, seed=seed), as_json=as_json)
     project = opened(folder)
     found = list(examine(project.workspace, project.ports))
     is_well = all(each.is_well is not False for each in found)
