@@ -5,8 +5,9 @@ from typing import Final
 from everfit.domain import plain_values as plain
 from everfit.domain.check import parse_check
 from everfit.domain.gate_rule import parse_rule
+from everfit.domain.repository_name import ADDRESS_WORDS, check_address
 from everfit.domain.sagemaker_keys import SERVE_SAGEMAKER, TRAIN_SAGEMAKER
-from everfit.domain.service_keys import ALERT, MONITOR, ROLLOUT, TRIGGER, WATCH
+from everfit.domain.service_keys import ALERT, MONITOR, ROLLOUT, TAG_PATTERN, TRIGGER, WATCH
 from everfit.domain.value import Anything, Either, Key, ListOf, Named, Section
 
 GATE_RULE: Final = plain.parsed("a rule such as mape < 20 or rmse <= champion * 1.02", parse_rule)
@@ -151,7 +152,7 @@ ENVIRONMENT: Final = Section(
         ),
         Key(
             name="tag",
-            kind=plain.TEXT,
+            kind=TAG_PATTERN,
             doc="A git tag that matches this glob deploys here; what stands for * is its version.",
         ),
         Key(name="backend", kind=plain.word("local", "sagemaker"), doc="Where the work is done.", default="local"),
@@ -215,7 +216,7 @@ PROJECT: Final = Section(
                 keys=(
                     Key(
                         name="url",
-                        kind=plain.TEXT,
+                        kind=plain.parsed(ADDRESS_WORDS, check_address),
                         doc="Its URL or folder.",
                         default="origin of the repository that the project folder lies in, or that repository itself",
                     ),

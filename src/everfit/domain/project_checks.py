@@ -7,6 +7,7 @@ from everfit.domain.document import Fields, Items, Reading
 from everfit.domain.errors import RuleError
 from everfit.domain.gate_rule import GateRule, Subject, check_fits
 from everfit.domain.metric import metrics_of
+from everfit.domain.tag_checks import check_tags
 from everfit.domain.words import listed, nearest
 
 Values = Mapping[str, Any]
@@ -45,6 +46,7 @@ def check(document: Fields, values: Values, time_zones: Callable[[], Collection[
     if task is not None:
         _check_rules(document, values, task, reading)
     _check_environments(document, values, reading)
+    check_tags(document, values, reading)
     _check_autoscale(document, values, reading)
     _check_time_zones(document, values, time_zones, reading)
 
@@ -163,8 +165,6 @@ def _check_environments(document: Fields, values: Values, reading: Reading) -> N
     model = values.get("model", "")
     endpoints = {name: endpoint_of(name, environment, model) for name, environment in environments.items()}
     _check_unique(document, "endpoint", endpoints, reading)
-    tags = {name: environment["tag"] for name, environment in environments.items() if "tag" in environment}
-    _check_unique(document, "tag", tags, reading)
     for name, endpoint in endpoints.items():
         if len(endpoint) > _LONGEST_NAME:
             line = document.line_of("environments", name)

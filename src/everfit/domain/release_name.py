@@ -11,6 +11,7 @@ from typing import Final
 from everfit.domain.errors import RuleError
 
 PATTERN_WORDS: Final = "the name of a tag with one * where its version stands, such as staging-churn-v*"
+BRANCH_WORDS: Final = "the name of one branch, such as main"
 LONGEST_PATTERN: Final = 200
 
 _NUMBER: Final = "(?:0|[1-9][0-9]*)"
@@ -42,6 +43,15 @@ def check_pattern(text: str) -> str:
         raise RuleError("it must have exactly one *", expected=PATTERN_WORDS)
     if _FORBIDDEN.search(text) or len(text) > LONGEST_PATTERN or not is_encodable(text):
         raise RuleError("no tag can have such a name", expected=PATTERN_WORDS)
+    return text
+
+
+def check_branch(text: str) -> str:
+    """Return the name of the branch, or raise ``RuleError`` when it is none."""
+    if "*" in text or _FORBIDDEN.search(text) or len(text) > LONGEST_PATTERN or not is_encodable(text):
+        raise RuleError("no branch can have such a name", expected=BRANCH_WORDS)
+    if text.startswith("refs/"):
+        raise RuleError("it is a ref", expected=BRANCH_WORDS, nearest=text.removeprefix("refs/heads/"))
     return text
 
 

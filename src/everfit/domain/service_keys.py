@@ -3,6 +3,8 @@
 from typing import Final
 
 from everfit.domain import plain_values as plain
+from everfit.domain.path_glob import GLOB_WORDS, check_glob
+from everfit.domain.release_name import BRANCH_WORDS, PATTERN_WORDS, check_branch, check_pattern
 from everfit.domain.schedule import SCHEDULE_WORDS, check_schedule
 from everfit.domain.value import Key, ListOf, Section
 
@@ -21,6 +23,8 @@ _QUIET_FOR: Final = Key(
     doc="How long nothing more may arrive before a run starts.",
     default="0s",
 )
+
+TAG_PATTERN: Final = plain.parsed(PATTERN_WORDS, check_pattern)
 
 TRIGGER: Final = Section(
     example='keys with values, such as schedule: "0 0 * * SAT"',
@@ -53,10 +57,19 @@ TRIGGER: Final = Section(
             name="push",
             kind=Section(
                 keys=(
-                    Key(name="branch", kind=plain.TEXT, doc="Branch that is watched.", default="main"),
+                    Key(
+                        name="branch",
+                        kind=plain.parsed(BRANCH_WORDS, check_branch),
+                        doc="Branch that is watched.",
+                        default="main",
+                    ),
                     Key(
                         name="paths",
-                        kind=ListOf(each=plain.TEXT, words="a list of paths or globs", can_be_empty=False),
+                        kind=ListOf(
+                            each=plain.parsed(GLOB_WORDS, check_glob),
+                            words="a list of paths or globs",
+                            can_be_empty=False,
+                        ),
                         doc="Only a change of these starts a run.",
                         default="every path",
                     ),
@@ -80,7 +93,7 @@ TRIGGER: Final = Section(
             ),
             doc="Starts a run when the live data has moved away from the training data.",
         ),
-        Key(name="tag", kind=plain.TEXT, doc="Starts a run when a git tag that matches this glob is pushed."),
+        Key(name="tag", kind=TAG_PATTERN, doc="Starts a run when a git tag that matches this glob is pushed."),
         Key(
             name="event",
             kind=Section(
