@@ -7,11 +7,11 @@ An event brings no amount: the listing that follows it says exactly how much is 
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, cast
-from urllib.parse import unquote_plus
 
 from everfit.domain.amounts import sized
 from everfit.domain.data_names import has_magic, is_data, matches
@@ -22,6 +22,8 @@ from everfit.domain.triggers import NewData
 DEEPEST: Final = 4
 """Envelopes inside envelopes: EventBridge or S3, in SNS, in SQS."""
 SCHEMES: Final = ("s3://", "s3a://")
+LONGEST: Final = 1024
+"""Bytes in a key of S3; nothing else in a notification is longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +82,8 @@ def s3_places(projects: Iterable[Project]) -> tuple[S3Place, ...]:
 
 
 def _places_of(project: Project) -> Iterator[S3Place]:
-    for trigger in project.triggers:
-        for name in trigger.environments if isinstance(trigger, NewData) else ():
+    for trigger in (trigger for trigger in project.triggers if isinstance(trigger, NewData)):
+        for name in trigger.environments:
             source = project.data_in(project.environments[name]).source
             if source.startswith(SCHEMES):
                 bucket, _, pattern = source.partition("://")[2].partition("/")
@@ -155,20 +157,31 @@ def _of_eventbridge(body: Mapping[str, object]) -> Iterator[S3Change]:
 
 def _change(told: Mapping[str, object], at: object, *, is_removal: bool, is_encoded: bool = True) -> Iterator[S3Change]:
     bucket, found = _mapping(told.get("bucket")) or {}, _mapping(told.get("object")) or {}
-    name, key, size = bucket.get("name"), found.get("key"), found.get("size")
-    if not isinstance(name, str) or not isinstance(key, str) or not name or not key or key.endswith("/"):
-        return
+    key, size = found.get("key"), found.get("size")
     # A storage that only resembles S3 may give no sequencer; then the content and the time name the change.
     order = found.get("sequencer") or f"{found.get('eTag', found.get('etag', ''))}.{at}"
-    yield S3Change(
-        bucket=name,
-        key=unquote_plus(key) if is_encoded else key,
+    change = S3Change(
+        bucket=str(bucket.get("name") or ""),
+        key=_decoded(str(key or "")) if is_encoded else str(key or ""),
         version=str(found.get("versionId") or found.get("version-id") or ""),
         sequencer=str(order),
         is_removal=is_removal,
         size=size if isinstance(size, int) and not is_removal else None,
         at=_time(at),
     )
+    names = (change.bucket, change.key, change.version, change.sequencer)
+    if change.bucket and change.key and not change.key.endswith("/") and all(map(_is_plain, names)):
+        yield change
+
+
+def _decoded(key: str) -> str:
+    raw = key.replace("+", " ").encode(errors="replace")
+    return re.sub(rb"%([0-9A-Fa-f]{2})", lambda found: bytes([int(found[1], 16)]), raw).decode(errors="replace")
+
+
+def _is_plain(text: str) -> bool:
+    """Tell whether it can be a name: nothing that a store or a terminal stumbles over."""
+    return len(text) <= LONGEST and text.isprintable()
 
 
 def _event(change: S3Change, place: S3Place, now: datetime) -> TriggerEvent:

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol
 
 from everfit.adapters.local.tree import Tree, TreeFile, read_error
+from everfit.domain.data_names import is_passed_over
 from everfit.domain.errors import BackendError, EverfitError, RequestError
+from everfit.domain.listing import order_of
 
 Identity = tuple[str | int, ...]
 """What changes when the content does; empty when the storage tells nothing but the size."""
@@ -45,6 +47,14 @@ class Source(Protocol):
         """Return every file there is now."""
         ...
 
+    def walk(self) -> Iterator[SourceFile]:
+        """Yield every file there is now, in the order of listings."""
+        ...
+
+    def open_path(self, path: str) -> BinaryIO:
+        """Open the file that a listing shows under *path*."""
+        ...
+
     def open(self, file: SourceFile) -> BinaryIO:
         """Open the file for reading."""
         ...
@@ -64,10 +74,6 @@ def source_of(source: str, home: Path) -> Source:
     return RemoteFiles(source)
 
 
-def _is_hidden(path: str) -> bool:
-    return path.rpartition("/")[2].startswith(".")
-
-
 class LocalFiles:
     """A folder, a glob or one file of this machine."""
 
@@ -80,6 +86,27 @@ class LocalFiles:
     def files(self) -> list[SourceFile]:
         return [_local_file(file) for file in self._found()]
 
+    def walk(self) -> Iterator[SourceFile]:
+        if self.base == self.name:  # The tree is walked in that order already, and never held as a whole.
+            return map(_local_file, self._found())
+        return iter(sorted(self.files(), key=lambda file: order_of(file.path)))
+
+    def open_path(self, path: str) -> BinaryIO:
+        is_inside = os.path.isdir(self.name) or self.is_glob
+        return open(os.path.join(self.base, path) if is_inside else self.name, "rb", buffering=0)
+
+    @property
+    def is_glob(self) -> bool:
+        """Whether the name is a pattern, and not a folder or file that is called so."""
+        return not os.path.lexists(self.name) and glob.has_magic(self.name)
+
+    @property
+    def base(self) -> str:
+        """The folder that everything lies in."""
+        if os.path.isdir(self.name):
+            return self.name
+        return self._split()[0] if self.is_glob else os.path.dirname(self.name)
+
     def open(self, file: SourceFile) -> BinaryIO:
         return open(file.place, "rb", buffering=0)
 
@@ -89,7 +116,7 @@ class LocalFiles:
     def _found(self) -> Iterator[TreeFile]:
         if os.path.isdir(self.name):
             return self._tree(self.name).files()
-        if not os.path.lexists(self.name) and glob.has_magic(self.name):
+        if self.is_glob:
             return self._matching()
         return self._single()
 
@@ -97,8 +124,8 @@ class LocalFiles:
         real = os.path.realpath(root)
         if self._home.startswith(real.rstrip("/") + "/"):
             own = os.path.relpath(self._home, real) + "/"
-            return Tree(root=real, leaves_out=lambda path: _is_hidden(path) or f"{path}/".startswith(own))
-        return Tree(root=real, leaves_out=_is_hidden)
+            return Tree(root=real, leaves_out=lambda path: is_passed_over(path) or f"{path}/".startswith(own))
+        return Tree(root=real, leaves_out=is_passed_over)
 
     def _single(self) -> Iterator[TreeFile]:
         try:
@@ -110,9 +137,7 @@ class LocalFiles:
         yield tree.checked(file)
 
     def _matching(self) -> Iterator[TreeFile]:
-        parts = self.name.split("/")
-        fixed = next(index for index, part in enumerate(parts) if glob.has_magic(part))
-        base, pattern = "/".join(parts[:fixed]) or "/", "/".join(parts[fixed:])
+        base, pattern = self._split()
         tree, seen = self._tree(base), dict[str, TreeFile]()
         for path in sorted(glob.glob(pattern, root_dir=base, recursive=True)):
             plain = path.rstrip("/")
@@ -121,9 +146,14 @@ class LocalFiles:
             file = tree.at(plain)
             if file is not None:
                 seen[plain] = file
-            elif "**" not in parts:
+            elif "**" not in pattern.split("/"):
                 seen.update((below.path, below) for below in tree.below(plain))
         yield from seen.values()
+
+    def _split(self) -> tuple[str, str]:
+        parts = self.name.split("/")
+        fixed = next(index for index, part in enumerate(parts) if glob.has_magic(part))
+        return "/".join(parts[:fixed]) or "/", "/".join(parts[fixed:])
 
 
 def _local_file(file: TreeFile) -> SourceFile:
@@ -154,6 +184,19 @@ class RemoteFiles:
     def files(self) -> list[SourceFile]:
         self._system.invalidate_cache()
         return sorted(self._listed(), key=lambda file: file.path)
+
+    def walk(self) -> Iterator[SourceFile]:
+        return iter(sorted(self.files(), key=lambda file: order_of(file.path)))
+
+    def open_path(self, path: str) -> BinaryIO:
+        base = self._fixed() if glob.has_magic(self._base) else self._base
+        try:
+            handle: BinaryIO = self._system.open(f"{base}/{path}", "rb")
+        except (FileNotFoundError, NotADirectoryError):
+            if base.rpartition("/")[2] != path:
+                raise
+            handle = self._system.open(base, "rb")  # The source is that one file.
+        return handle
 
     def open(self, file: SourceFile) -> BinaryIO:
         handle: BinaryIO = self._system.open(file.place, "rb")
@@ -187,12 +230,15 @@ class RemoteFiles:
         if not glob.has_magic(self._base):
             yield from self._below(self._base, depth=None)
             return
-        fixed = re.split(r"[*?\[]", self._base)[0].rpartition("/")[0]
+        fixed = self._fixed()
         pattern = self._base[len(fixed) :].lstrip("/")
         translate: Any = importlib.import_module("fsspec.utils").glob_translate
         matches = re.compile(translate(pattern)).match
         depth = None if "**" in pattern else pattern.count("/") + 1
         yield from (file for file in self._below(fixed, depth) if matches(file.path))
+
+    def _fixed(self) -> str:
+        return re.split(r"[*?\[]", self._base)[0].rpartition("/")[0]
 
     def _below(self, base: str, depth: int | None) -> Iterator[SourceFile]:
         """Walk with ``ls`` alone: a driver's own ``find`` and ``glob`` leave out a folder that cannot be listed."""
@@ -203,7 +249,8 @@ class RemoteFiles:
                 for detail in self._entries(folder, is_base=folder == base):
                     place = str(detail["name"]).rstrip("/")
                     name = place.rpartition("/")[2]
-                    if name.startswith(".") or (place == folder and detail["type"] == "directory"):
+                    is_other = place != base and is_passed_over(name)
+                    if is_other or (place == folder and detail["type"] == "directory"):
                         continue
                     if detail["type"] == "directory":
                         deeper.append(place)
