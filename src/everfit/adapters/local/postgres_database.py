@@ -46,6 +46,8 @@ BEGIN_WRITING: Final = (
     # What is committed has to be on the disk, whatever the server's own habit is.
     " select set_config('synchronous_commit', 'on', true) where current_setting('synchronous_commit') = 'off'; "
 ) + LOCK
+# Not by to_regclass: it may answer from before the lock was given.
+HAS_SCHEMA: Final = "select 1 from pg_tables where schemaname = current_schema() and tablename = 'schema_version'"
 VERSION: Final = "select version from schema_version"
 
 
@@ -183,8 +185,7 @@ class PostgresDatabase:
 
     def _found(self, connection: Connection) -> int:
         """Return the version of the schema, 0 when there is none; refuse a newer one."""
-        table = connection.execute("select to_regclass('schema_version') as found").fetchone()
-        if table is None or table["found"] is None:
+        if connection.execute(HAS_SCHEMA).fetchone() is None:
             return 0
         found = _number(connection.execute(VERSION).fetchone())
         refuse_newer(self._name, found, len(self._known))
