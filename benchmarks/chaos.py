@@ -3,11 +3,11 @@
 Run: python benchmarks/chaos.py [--events 10000] [--models 50] [--kills 50] [--seed 1]
 
 It is ``everfit doctor --chaos`` at another scale: every event is delivered 1 to 10 times over HTTP, all in random
-order, by eight senders that try again until they are told that it is accepted. At moments drawn by chance the service is
-killed with -9 and started again, a fifth of the times after the last delivery, while the last runs are under way. Every
-model gets new data once in the storm, so that it is trained and deployed again. Training, scoring and serving are real,
-of a model that computes nothing. Afterwards the database is read with SQL that the service has no part in, and every
-endpoint is asked which version answers. Exit code 1 when any promise was broken.
+order, by eight senders that try again until they are told that it is accepted. At moments drawn by chance the service
+is killed with -9 and started again, a fifth of the times after the last delivery, while the last runs are under way.
+Every model gets new data once in the storm, so that it is trained and deployed again. Training, scoring and serving
+are real, of a model that computes nothing. Afterwards the database is read with SQL that the service has no part in,
+and every endpoint is asked which version answers. Exit code 1 when any promise was broken.
 """
 
 import argparse
