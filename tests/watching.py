@@ -1,14 +1,14 @@
 """Data that is watched in a test: real folders, an inbox that remembers, a clock that is set by hand."""
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
 from everfit.adapters.local.listings import LocalListings
-from everfit.application.ports.inbox import Mark
+from everfit.adapters.memory.inbox import MemoryInbox
 from everfit.application.sources.data import DataPorts, DataWatch
 from everfit.application.workspace import Workspace
 from everfit.domain.notice import Notice
@@ -19,24 +19,6 @@ from tests.fakes import Fused, World
 from tests.stored import START
 
 PATIENT = timedelta(seconds=60)
-
-
-@dataclass
-class KeptInbox:
-    """What was accepted, and what its source remembers."""
-
-    accepted: list[TriggerEvent] = field(default_factory=list[TriggerEvent])
-    remembered: dict[str, Mark] = field(default_factory=dict[str, Mark])
-
-    def accept(self, events: Sequence[TriggerEvent], marks: Mapping[str, Mark] | None = None) -> Sequence[bool]:
-        known = {(event.model, event.environment, event.id) for event in self.accepted}
-        new = [(event.model, event.environment, event.id) not in known for event in events]
-        self.accepted += [event for event, is_new in zip(events, new, strict=True) if is_new]
-        self.remembered |= marks or {}
-        return new
-
-    def marks(self, prefix: str) -> Mapping[str, Mark]:
-        return {key: mark for key, mark in self.remembered.items() if key.startswith(prefix)}
 
 
 @dataclass
@@ -52,7 +34,7 @@ class KeptOutbox:
 
     @property
     def told(self) -> list[tuple[str, str]]:
-        return [(notice.kind.value, str(notice.facts["words"])) for notice in self.noted.values()]
+        return [(notice.kind.value, str(notice.facts["reason"])) for notice in self.noted.values()]
 
 
 @dataclass
@@ -83,7 +65,9 @@ class Watched:
         self.home = folder / ".everfit"
         self.now = START
         self.world = World()
-        self.inbox, self.outbox, self.folders = KeptInbox(), KeptOutbox(), ToldFolders()
+        self.inbox = MemoryInbox(self.world.store, self.world.clock)
+        self.outbox, self.folders = KeptOutbox(), ToldFolders()
+        self._passed = 0
         self.listings: Any = LocalListings(self.home, patience=PATIENT, age=timedelta(0))
         self.trigger = NewData(
             key="data",
@@ -138,13 +122,21 @@ class Watched:
         for _ in range(3):
             self.look(timedelta(seconds=2))
 
+    def pass_over(self) -> None:
+        """Look at none of the events that were accepted up to now."""
+        self._passed = len(self.inbox.events())
+
+    @property
+    def accepted(self) -> list[TriggerEvent]:
+        return [record.event for record in reversed(self.inbox.events())][self._passed :]
+
     @property
     def subjects(self) -> list[str]:
-        return [event.subject for event in self.inbox.accepted]
+        return [event.subject for event in self.accepted]
 
     @property
     def amount(self) -> Amount:
-        return self.inbox.accepted[-1].amount
+        return self.accepted[-1].amount
 
     def environment(self, **changed: Any) -> Environment:
         return replace(self.world.environment(), **changed)

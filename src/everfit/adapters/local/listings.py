@@ -54,7 +54,7 @@ class LocalListings:
     def take(self, source: str) -> Listing | None:
         asked = self._asked.get(source)
         if asked is None:
-            if "://" in source and sum("://" in other for other in self._asked) >= REMOTE_AT_ONCE:
+            if "://" in source and self._remote_under_way() >= REMOTE_AT_ONCE:
                 return None
             asked = self._asked[source] = (time.monotonic(), _begun(lambda: self._taken(source)))
             with suppress(TimeoutError):
@@ -102,6 +102,11 @@ class LocalListings:
                 with suppress(FileNotFoundError):
                     if path.name not in kept and path.stat().st_mtime < before:
                         path.unlink()
+
+    def _remote_under_way(self) -> int:
+        """Count the URLs that are being listed; those that hang keep no other waiting."""
+        youngest = time.monotonic() - self._longest
+        return sum("://" in source and since > youngest for source, (since, _) in self._asked.items())
 
     def _taken(self, source: str) -> Listing:
         start = time.monotonic()

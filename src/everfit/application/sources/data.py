@@ -172,6 +172,6 @@ class DataWatch:
             run=None,
             cause="watching folders",
             at=now,
-            facts={"part": "data", "words": words},
+            facts={"reason": words, "part": "data"},
         )
         self._ports.outbox.note(notice)

@@ -56,5 +56,5 @@ def _notice(target: Target, known: Known, kind: NoticeKind, words: str, now: dat
         run=None,
         cause=f"data source:{kind.value}:{target.source_digest}",
         at=now,
-        facts={"part": "data", "words": words},
+        facts={"reason": words, "part": "data"},
     )
