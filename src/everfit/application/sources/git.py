@@ -72,7 +72,7 @@ class GitSource:
                 run=None,
                 cause=cause,
                 at=now,
-                facts={"reason": str(error)},
+                facts={"reason": str(error), "part": "git"},
             )
         )
 

@@ -155,6 +155,6 @@ class WatchedRepository:
                 run=None,
                 cause=self._key,
                 at=now,
-                facts={"reason": hidden(words, project.secrets), "repository": self._remote.name},
+                facts={"reason": hidden(words, project.secrets), "part": "git"},
             )
             self._outbox.note(notice)
