@@ -130,7 +130,9 @@ class BySize:
 
     def take(self, source: str) -> Listing:
         listing = self._listings.take(source)
-        return self._listings.keep(replace(file, mark="") for file in self._listings.files(listing.digest))
+        files = self._listings.files(listing.digest)
+        kept: Listing = self._listings.keep(replace(file, mark="") for file in files)
+        return kept
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._listings, name)

@@ -192,7 +192,7 @@ class RemoteFiles:
         base = self._fixed() if glob.has_magic(self._base) else self._base
         try:
             handle: BinaryIO = self._system.open(f"{base}/{path}", "rb")
-        except (FileNotFoundError, NotADirectoryError):
+        except OSError:
             if base.rpartition("/")[2] != path:
                 raise
             handle = self._system.open(base, "rb")  # The source is that one file.
