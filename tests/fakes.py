@@ -11,6 +11,7 @@ from everfit.adapters.local.project_file import read_project
 from everfit.adapters.memory.clock import SettableClock
 from everfit.adapters.memory.endpoints import MemoryEndpoints
 from everfit.adapters.memory.heart import StillHeart
+from everfit.adapters.memory.inbox import MemoryInbox
 from everfit.adapters.memory.jobs import Ended, MemoryJobs
 from everfit.adapters.memory.registry import MemoryRegistry
 from everfit.adapters.memory.run_store import MemoryRunStore
@@ -180,6 +181,7 @@ class World:
         self.artifacts = HeldArtifacts()
         self.jobs = MemoryJobs(self._work)
         self.store = MemoryRunStore(self.clock, is_dead=lambda owner: owner != self.owner)
+        self.inbox = MemoryInbox(self.store, self.clock)
         self.registry = MemoryRegistry(self.store, self.clock)
         self.endpoints = MemoryEndpoints()
         self.ids = CountedIds()
@@ -196,6 +198,7 @@ class World:
             "jobs": self.jobs,
             "artifacts": self.artifacts,
             "store": self.store,
+            "inbox": self.inbox,
             "registry": self.registry,
             "endpoints": self.endpoints,
             **instead,

@@ -1,11 +1,15 @@
 """The one place that chooses concrete adapters."""
 
 import glob
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from everfit.adapters.local.artifacts import LocalArtifacts
+from everfit.adapters.local.backup import Backup, write_backup
+from everfit.adapters.local.changes import POSTGRES, SQLITE, Changes
 from everfit.adapters.local.clock import SystemClock
 from everfit.adapters.local.code import LocalCode
 from everfit.adapters.local.data_source import LocalDataSource
@@ -14,21 +18,24 @@ from everfit.adapters.local.endpoints import LocalEndpoints
 from everfit.adapters.local.heart import ThreadHeart
 from everfit.adapters.local.home import FILE, home_of
 from everfit.adapters.local.ids import TimedIds
+from everfit.adapters.local.inbox import SqlInbox
 from everfit.adapters.local.jobs import LocalJobs
 from everfit.adapters.local.machine import LocalMachine
 from everfit.adapters.local.processes import this_process
 from everfit.adapters.local.project_file import read_project
 from everfit.adapters.local.project_template import KINDS, write_template
 from everfit.adapters.local.registry import SqlRegistry
+from everfit.adapters.local.restore import Restored, restore_backup
 from everfit.adapters.local.run_store import SqlRunStore
 from everfit.adapters.local.service_lock import Holder, ServiceLock
 from everfit.adapters.local.shared_home import other_project
 from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.application.journal import LEASE
-from everfit.application.ports import Ports, Progress
+from everfit.application.ports import Catalog, Inbox, Ports, Progress, Source
 from everfit.application.workspace import Workspace
 from everfit.domain.errors import RequestError
 from everfit.domain.project import Data, Environment, Project
+from everfit.domain.record import instant
 from everfit.settings import Settings
 
 
@@ -67,6 +74,7 @@ def _ports(home: Path, settings: Settings, progress: Progress, database: Databas
         jobs=LocalJobs(home),
         artifacts=LocalArtifacts(home),
         store=store,
+        inbox=SqlInbox(database, clock),
         registry=SqlRegistry(database, clock),
         endpoints=LocalEndpoints(home, settings.port),
         machine=LocalMachine(home),
@@ -80,6 +88,28 @@ def open_database(home: Path, settings: Settings) -> Database:
     """Return the installation's database: a file in *home*, or the server that ``EVERFIT_DATABASE`` names."""
     if settings.database is None:
         return SqliteDatabase(home / FILE)
+    return _shared_database(settings.database)
+
+
+def back_up(folder: Path, target: Path, settings: Settings) -> Backup:
+    """Write the installation of the project in *folder* into the new file *target*."""
+    home = state_folder(folder, settings)
+    with closing(open_database(home, settings)) as database:
+        return write_backup(home, database, target, instant(SystemClock().now()))
+
+
+def restore(folder: Path, path: Path, into: Path | None, settings: Settings) -> Restored:
+    """Make the installation that the backup at *path* holds.
+
+    Args:
+        into: the state folder; None means that of the project in *folder*.
+    """
+    home = state_folder(folder, settings) if into is None else into.resolve()
+    address = settings.database
+    return restore_backup(path, home, None if address is None else lambda schema: _shared_database(address, schema))
+
+
+def _shared_database(address: str, up_to: int | None = None) -> Database:
     try:
         # psycopg takes a tenth of a second to load, and is there only with the extra.
         from everfit.adapters.local.postgres_address import postgres_address  # noqa: PLC0415
@@ -87,7 +117,7 @@ def open_database(home: Path, settings: Settings) -> Database:
     except ImportError as error:
         message = "EVERFIT_DATABASE needs the Postgres driver: pip install 'everfit[postgres]'."
         raise RequestError(message) from error
-    return PostgresDatabase(postgres_address(settings.database))
+    return PostgresDatabase(postgres_address(address), up_to=up_to)
 
 
 def service_of(folder: Path, settings: Settings) -> Holder | None:
@@ -103,6 +133,79 @@ def state_folder(folder: Path, settings: Settings) -> Path:
 def namesake(workspace: Workspace, settings: Settings) -> Path | None:
     """Return another project of the same model name that shares the state folder, if there is one."""
     return other_project(settings.home, workspace.model, Path(workspace.folder)) if settings.home else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """What a service keeps: its state folder, its projects, and all that it needs of the outside.
+
+    Args:
+        changes: gives another value whenever anybody has written to the database.
+        sources: makes the sources of events by name, given the inbox and what wakes the source of a name.
+    """
+
+    home: Path
+    ports: Ports
+    catalog: Catalog
+    lock: ServiceLock
+    holder: Holder
+    changes: Callable[[], object]
+    sources: Callable[[Inbox, Callable[[str], None]], Mapping[str, Source]]
+
+
+def open_installation(folders: Sequence[Path], settings: Settings, progress: Progress) -> Installation:
+    """Return the installation of the projects in and below *folders*."""
+    home = _shared_home(folders, settings)
+    database = open_database(home, settings)
+    ports = _ports(home, settings, progress, database)
+    me = this_process()
+    return Installation(
+        home=home,
+        ports=ports,
+        catalog=_catalog(folders, settings, ports),
+        lock=ServiceLock(home, shared=settings.database is not None),
+        holder=Holder(process=me.name, since=ports.clock.now().isoformat(timespec="seconds")),
+        changes=Changes(database, POSTGRES if settings.database else SQLITE),
+        sources=partial(_sources, home, ports),
+    )
+
+
+def _shared_home(folders: Sequence[Path], settings: Settings) -> Path:
+    for folder in folders:
+        if not folder.is_dir():
+            raise RequestError(f"There is no folder {folder}.")
+    homes = {state_folder(folder, settings) for folder in folders}
+    if len(homes) > 1:
+        raise RequestError(
+            "The folders have state folders of their own, and a service keeps one: serve a folder that holds them "
+            "all, or set EVERFIT_HOME."
+        )
+    return homes.pop()
+
+
+def _sources(home: Path, ports: Ports, inbox: Inbox, wake: Callable[[str], None]) -> Mapping[str, Source]:
+    # Only a service watches, and what it watches with takes a while to load.
+    from everfit.adapters.local.listings import LocalListings  # noqa: PLC0415
+    from everfit.adapters.local.repositories import LocalRepositories  # noqa: PLC0415
+    from everfit.adapters.local.watched_folders import WatchedFolders  # noqa: PLC0415
+    from everfit.application.sources.data import DataPorts, DataWatch  # noqa: PLC0415
+    from everfit.application.sources.git import GitSource  # noqa: PLC0415
+    from everfit.application.sources.schedules import ScheduleSource  # noqa: PLC0415
+
+    watch = DataPorts(
+        inbox=inbox,
+        outbox=ports.outbox,
+        listings=LocalListings(home),
+        folders=WatchedFolders(home, partial(wake, "data")),
+        store=ports.store,
+        registry=ports.registry,
+        data=ports.data,
+    )
+    return {
+        "schedules": ScheduleSource(inbox, ports.clock),
+        "data": DataWatch(watch),
+        "repositories": GitSource(inbox, ports.outbox, LocalRepositories(home)),
+    }
 
 
 def _resolved(folder: Path, project: Project) -> Project:

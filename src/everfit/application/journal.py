@@ -15,8 +15,9 @@ from everfit.application.step import Answer, AwaitApproval, AwaitJob, Context, D
 from everfit.application.workspace import Workspace
 from everfit.domain.errors import BackendError, EverfitError, FencedError, StateError
 from everfit.domain.job import JobState
-from everfit.domain.run import Outcome, Run, RunId, RunState, StepOutcome
+from everfit.domain.run import Cancellation, Outcome, Run, RunId, RunState, StepOutcome
 from everfit.domain.secret import hidden
+from everfit.domain.version import Approval, Standing
 
 LEASE: Final = timedelta(seconds=30)
 PATIENCE: Final = timedelta(seconds=1)
@@ -60,8 +61,12 @@ def _walk(claim: Claim, run: Run, workspace: Workspace, ports: Ports) -> None:
             continue
         if ports.leaving() and not step.settles:
             return
+        now = ports.store.run(run.id)
+        if now.cancellation is not None and not step.settles:
+            _stop(claim, now, now.cancellation, ports)
+            return
         context = Context(
-            run=ports.store.run(run.id),
+            run=now,
             claim=claim,
             workspace=workspace,
             environment=environment,
@@ -72,6 +77,34 @@ def _walk(claim: Claim, run: Run, workspace: Workspace, ports: Ports) -> None:
         if not isinstance(answer, Done):
             return
         done[step.name] = answer.result
+
+
+def _stop(claim: Claim, run: Run, cancellation: Cancellation, ports: Ports) -> None:
+    """End the run as it was asked; a version of its own that waits for a person is turned away with it."""
+    why = f"cancelled by {cancellation.actor}: {cancellation.reason}"
+    if run.version is not None and run.promote is None:
+        _withdraw(run, run.version, cancellation, ports)
+    ports.store.end(claim, Outcome.CANCELLED, why)
+    ports.progress.step_ended("run", "cancelled", 0.0)
+
+
+def _withdraw(run: Run, version: int, cancellation: Cancellation, ports: Ports) -> None:
+    """Turn away a version that waits for a person who is not needed any more."""
+    placement = ports.registry.placement(run.model, run.environment, version)
+    if placement.standing is not Standing.PENDING:
+        return
+    ports.registry.decide(
+        Approval(
+            model=run.model,
+            environment=run.environment,
+            version=version,
+            approved=False,
+            actor=cancellation.actor,
+            reason=f"the run was cancelled: {cancellation.reason}",
+            verdict=placement.verdict.id,
+            at=cancellation.at,
+        )
+    )
 
 
 def _perform(step: Step, context: Context) -> Answer | None:
@@ -100,10 +133,19 @@ def _perform(step: Step, context: Context) -> Answer | None:
             ports.progress.step_ended(step.name, "again" if again else "failed", _since(begun, ports))
             if again:
                 continue
-            ports.store.end(claim, Outcome.FAILED, f"{step.name} failed: {words}", error=words)
+            _end_failed(step, words, context)
             return None
         ports.progress.step_ended(step.name, _word(answer), _since(begun, ports))
         return answer
+
+
+def _end_failed(step: Step, words: str, context: Context) -> None:
+    """End a run whose step has failed for good; one that was asked to stop has not failed."""
+    run = context.ports.store.run(context.run.id)
+    if run.cancellation is not None and not step.settles:
+        _stop(context.claim, run, run.cancellation, context.ports)
+        return
+    context.ports.store.end(context.claim, Outcome.FAILED, f"{step.name} failed: {words}", error=words)
 
 
 def _fail(step: Step, context: Context, reason: str) -> None:
@@ -121,19 +163,20 @@ def _answer(step: Step, context: Context) -> Answer:
             return answer
         context.ports.store.wait(context.claim, f"job:{answer.job}")
         try:
-            if not _watch(answer.job, context.ports, shown if step.name == "train" else None):
+            if not _watch(answer.job, context, shown if step.name == "train" else None):
                 return answer
         except KeyboardInterrupt:
             context.ports.jobs.stop(answer.job)
             raise
 
 
-def _watch(job: str, ports: Ports, shown: dict[str, int] | None) -> bool:
-    """Wait until the job has ended; False when this process leaves before.
+def _watch(job: str, context: Context, shown: dict[str, int] | None) -> bool:
+    """Wait until the job has ended; False when this process leaves before. A run that is to stop stops its job.
 
     Args:
         shown: bytes of each job's output that were passed on so far; None passes nothing on.
     """
+    ports, is_stopped = context.ports, False
     while True:
         status = ports.jobs.wait(job, PATIENCE)
         if shown is not None:
@@ -142,6 +185,9 @@ def _watch(job: str, ports: Ports, shown: dict[str, int] | None) -> bool:
             return True
         if ports.leaving():
             return False
+        if not is_stopped and ports.store.run(context.run.id).cancellation is not None:
+            ports.jobs.stop(job)
+            is_stopped = True
 
 
 def _show(job: str, ports: Ports, shown: dict[str, int]) -> None:

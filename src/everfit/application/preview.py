@@ -17,7 +17,7 @@ def preview(request: Request, workspace: Workspace, ports: Ports) -> dict[str, o
     interrupted = unfinished(workspace, environment, ports)
     if interrupted is not None:
         return {**plan, "would": "resume", "reason": f"run {interrupted.id} was interrupted"}
-    promote = promoted_version(request, workspace, environment, ports)
+    promote = promoted_version(request.promote, workspace, environment, ports)
     champion = champion_in(workspace.model, environment, ports)
     pending = pending_in(workspace.model, environment, ports)
     frozen = freeze(workspace, environment, champion, ports)

@@ -1,15 +1,17 @@
 """Start a run, or go on with one that was interrupted."""
 
 from dataclasses import dataclass
+from typing import Final
 
-from everfit.application.journal import drive
+from everfit.application.journal import LEASE, drive
 from everfit.application.ports import Ports
 from everfit.application.workspace import Workspace
 from everfit.domain.errors import NotFoundError, Problem, ProjectError, RefusedError
 from everfit.domain.project import Backend, Environment
 from everfit.domain.run import Run, RunId
-from everfit.domain.trigger import TriggerEvent, TriggerKind
+from everfit.domain.trigger import EventEnd, TriggerEvent, TriggerKind, Wish
 from everfit.domain.version import Standing
+from everfit.domain.wish import detail_of, together, wish_of
 from everfit.domain.words import nearest
 
 
@@ -56,7 +58,14 @@ def retrain(request: Request, workspace: Workspace, ports: Ports) -> Run:
     interrupted = unfinished(workspace, environment, ports)
     if interrupted is not None:
         return drive(interrupted.id, workspace, ports)
-    return drive(begin(request, workspace, environment, ports).id, workspace, ports)
+    # Held before the run is written, so that no service beside this process takes it up.
+    claim = ports.store.claim(workspace.model, environment.name, owner=ports.owner, lease=LEASE)
+    try:
+        run = begin(request, workspace, environment, ports)
+    except BaseException:
+        ports.store.release(claim)
+        raise
+    return drive(run.id, workspace, ports)
 
 
 def unfinished(workspace: Workspace, environment: Environment, ports: Ports) -> Run | None:
@@ -75,7 +84,81 @@ def is_decided(run: Run, ports: Ports) -> bool:
 
 
 def begin(request: Request, workspace: Workspace, environment: Environment, ports: Ports) -> Run:
-    """Write the trigger event, then the run that it joins; nothing has been done for it yet."""
+    """Write the trigger event, then the run that it and all that waits join; nothing has been done for it yet."""
+    promoted_version(request.promote, workspace, environment, ports)
+    now = ports.clock.now()
+    run = ports.ids.run_id(now)
+    wish = Wish(force=request.force, accept_schema=request.accept_schema, promote=request.promote)
+    event = TriggerEvent(
+        id=f"api:{run}",
+        kind=TriggerKind.API,
+        trigger="api",
+        model=workspace.model,
+        environment=environment.name,
+        actor=request.actor,
+        at=now,
+        subject="everfit run",
+        detail=detail_of(wish),
+    )
+    ports.inbox.accept((event,))
+    return start(run, workspace, environment, ports, by=event)
+
+
+def start(
+    run: RunId, workspace: Workspace, environment: Environment, ports: Ports, *, by: TriggerEvent | None = None
+) -> Run:
+    """Write the run that everything joins that waits now.
+
+    Args:
+        by: what started it; None means the oldest of what waits.
+
+    Raises:
+        ProjectError: this release cannot run in the environment.
+        RefusedError: there is nothing to promote.
+        BusyError: another run has not ended.
+    """
+    _check_backend(environment)
+    newest = ports.inbox.events(model=workspace.model, environment=environment.name, end=EventEnd.PENDING, limit=1)
+    wish, oldest = _wished(workspace.model, environment.name, ports)
+    first = by or oldest
+    promote = promoted_version(wish.promote, workspace, environment, ports)
+    _trim_older_runs(workspace, environment, ports)
+    return ports.inbox.start(
+        Run(
+            id=run,
+            model=workspace.model,
+            environment=environment.name,
+            started=ports.clock.now(),
+            actor="unknown" if first is None else first.actor,
+            cause=TriggerKind.API.value if first is None else first.kind.value,
+            force=wish.force,
+            accept_schema=wish.accept_schema,
+            hold=wish.hold,
+            commit=wish.commit,
+            release=wish.release,
+            promote=promote,
+        ),
+        seen=newest[0].place if newest else None,
+    )
+
+
+PAGE: Final = 1_000
+
+
+def _wished(model: str, environment: str, ports: Ports) -> tuple[Wish, TriggerEvent | None]:
+    """Return what the waiting events ask for together, and the first of them; a page of them at a time is read."""
+    wish, first, before = Wish(), None, None
+    while True:
+        page = ports.inbox.events(model=model, environment=environment, end=EventEnd.PENDING, before=before, limit=PAGE)
+        events = [record.event for record in page if record.run is None]
+        wish = together(wish, wish_of(events))
+        first = events[-1] if events else first
+        if len(page) < PAGE:
+            return wish, first
+        before = page[-1].place
+
+
+def _check_backend(environment: Environment) -> None:
     if environment.backend is not Backend.LOCAL:
         raise ProjectError(
             [
@@ -86,31 +169,6 @@ def begin(request: Request, workspace: Workspace, environment: Environment, port
                 )
             ]
         )
-    promote = promoted_version(request, workspace, environment, ports)
-    _trim_older_runs(workspace, environment, ports)
-    now = ports.clock.now()
-    run = ports.ids.run_id(now)
-    event = TriggerEvent(
-        id=f"api:{run}",
-        kind=TriggerKind.API,
-        model=workspace.model,
-        environment=environment.name,
-        actor=request.actor,
-        at=now,
-    )
-    ports.store.accept(event)
-    return ports.store.begin(
-        Run(
-            id=run,
-            model=workspace.model,
-            environment=environment.name,
-            started=now,
-            actor=request.actor,
-            force=request.force,
-            accept_schema=request.accept_schema,
-            promote=promote,
-        )
-    )
 
 
 def _trim_older_runs(workspace: Workspace, environment: Environment, ports: Ports) -> None:
@@ -120,7 +178,7 @@ def _trim_older_runs(workspace: Workspace, environment: Environment, ports: Port
         ports.jobs.trim(run.id)
 
 
-def promoted_version(request: Request, workspace: Workspace, environment: Environment, ports: Ports) -> int | None:
+def promoted_version(wanted: int | None, workspace: Workspace, environment: Environment, ports: Ports) -> int | None:
     """Return the version whose bytes the run takes; None when it trains.
 
     Raises:
@@ -128,12 +186,12 @@ def promoted_version(request: Request, workspace: Workspace, environment: Enviro
     """
     source = environment.promote_from
     if source is None:
-        if request.promote is not None:
+        if wanted is not None:
             raise RefusedError(
                 f"The environment {environment.name} does not promote: it has no promote_from in everfit.yaml."
             )
         return None
-    number = request.promote
+    number = wanted
     if number is None:
         number = ports.registry.champion(workspace.model, source)
     if number is None:

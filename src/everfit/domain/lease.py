@@ -28,6 +28,11 @@ def is_free(lease: Lease, now: datetime) -> bool:
     return lease.owner is None or now >= lease.expires
 
 
+def is_reserved(lease: Lease, owner: str) -> bool:
+    """Return whether the owner holds it for a run that it is about to write."""
+    return lease.owner == owner and lease.run is None
+
+
 def taken(before: Lease | None, owner: str, run: str | None, now: datetime, length: timedelta) -> Lease:
     """Return the lease as its next owner has it, with the next fence."""
     fence = 1 if before is None else before.fence + 1

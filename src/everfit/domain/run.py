@@ -168,3 +168,10 @@ def waiting(run: Run, waits_for: str, outcome: Outcome | None) -> Run:
 def claimed(run: Run, fence: int) -> Run:
     """Return the run as it goes on under a claim."""
     return replace(run.after(RunMove.CLAIM), fence=fence, waits_for=None, outcome=None)
+
+
+def cancelled(run: Run, cancellation: Cancellation) -> Run:
+    """Return the run as it is asked to stop; whoever asked first is kept."""
+    if run.state is RunState.ENDED:
+        raise IllegalMoveError(f"Run {run.id} has ended ({run.reason}); there is nothing to cancel.")
+    return run if run.cancellation is not None else replace(run, cancellation=cancellation)

@@ -117,3 +117,8 @@ def end_of_event(outcome: Outcome, *, is_first: bool) -> EventEnd:
     if outcome is Outcome.FAILED:
         return EventEnd.FAILED
     return EventEnd.RAN if is_first else EventEnd.MERGED
+
+
+def consumes(outcome: Outcome) -> bool:
+    """Tell whether a run that ended so has used up the data it was started for; else it counts for the next one."""
+    return outcome not in (Outcome.REJECTED, Outcome.FAILED, Outcome.CANCELLED)

@@ -1,23 +1,22 @@
-"""Runs, steps and events as rows."""
+"""Runs and steps as rows."""
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import cast
 
 from everfit.adapters.local.database import Row, Statements
 from everfit.domain.errors import IllegalMoveError, NotFoundError
 from everfit.domain.record import instant
 from everfit.domain.result import read
-from everfit.domain.run import Outcome, Run, RunId, RunState, StepOutcome, StepRecord
-from everfit.domain.trigger import EventEnd, EventRecord, TriggerEvent, TriggerKind
+from everfit.domain.run import Cancellation, Outcome, Run, RunId, RunState, StepOutcome, StepRecord
 
 
 def add_run(rows: Statements, run: Run) -> None:
     """Write a new run."""
     rows.write(
-        "insert into run (id, model, environment, state, started, actor, fence, force, accept_schema, promote,"
-        " outcome, reason, waits_for, version, error, ended) values (:id, :model, :environment, :state, :started,"
-        " :actor, :fence, :force, :accept_schema, :promote, :outcome, :reason, :waits_for, :version, :error, :ended)",
+        "insert into run (id, model, environment, state, started, actor, fence, force, accept_schema, promote, hold,"
+        " commit_hash, release_name, cause, outcome, reason, waits_for, version, error, ended)"
+        " values (:id, :model, :environment, :state, :started, :actor, :fence, :force, :accept_schema, :promote, :hold,"
+        " :commit_hash, :release_name, :cause, :outcome, :reason, :waits_for, :version, :error, :ended)",
         {
             **_moving(run),
             "model": run.model,
@@ -27,6 +26,10 @@ def add_run(rows: Statements, run: Run) -> None:
             "force": int(run.force),
             "accept_schema": int(run.accept_schema),
             "promote": run.promote,
+            "hold": int(run.hold),
+            "commit_hash": run.commit,
+            "release_name": run.release,
+            "cause": run.cause,
         },
     )
 
@@ -134,49 +137,22 @@ def end_step(  # noqa: PLR0913 - a row is all of these
     )
 
 
-def add_event(rows: Statements, event: TriggerEvent) -> bool:
-    """Write a new event; False when it is known."""
-    changed = rows.write(
-        "insert into event (id, kind, model, environment, actor, at, state)"
-        " values (:id, :kind, :model, :environment, :actor, :at, :state)"
-        " on conflict (model, environment, id) do nothing",
+def open_runs(rows: Statements) -> Sequence[Run]:
+    """Return every run that has not ended, of all models, oldest first."""
+    return [_run(row) for row in rows.all("select * from run where state <> 'ended' order by place", {})]
+
+
+def ask_to_stop(rows: Statements, run: RunId, cancellation: Cancellation) -> None:
+    """Write who wants the run to stop."""
+    rows.write(
+        "update run set cancelled_by = :actor, cancel_reason = :reason, cancelled_at = :at where id = :run",
         {
-            "id": event.id,
-            "kind": event.kind.value,
-            "model": event.model,
-            "environment": event.environment,
-            "actor": event.actor,
-            "at": instant(event.at),
-            "state": EventEnd.PENDING.value,
+            "run": run,
+            "actor": cancellation.actor,
+            "reason": cancellation.reason,
+            "at": instant(cancellation.at),
         },
     )
-    return changed == 1
-
-
-def merge_events(rows: Statements, run: Run) -> None:
-    """Have every event that waits join the run."""
-    rows.write(
-        "update event set run = :run where model = :model and environment = :environment and run is null",
-        {"run": run.id, "model": run.model, "environment": run.environment},
-    )
-
-
-def end_events(rows: Statements, run: RunId, *, first: EventEnd, others: EventEnd, reason: str) -> None:
-    """Write how the events of the run ended."""
-    rows.write(
-        "update event set reason = :reason, state = case when place ="
-        " (select min(place) from event where run = :run) then :first else :others end where run = :run",
-        {"run": run, "first": first.value, "others": others.value, "reason": reason},
-    )
-
-
-def events_of(rows: Statements, model: str, environment: str) -> Sequence[EventRecord]:
-    """Return the events, oldest first."""
-    found = rows.all(
-        "select * from event where model = :model and environment = :environment order by place",
-        {"model": model, "environment": environment},
-    )
-    return [_event(row) for row in found]
 
 
 def _moving(run: Run) -> dict[str, object]:
@@ -204,6 +180,11 @@ def _run(row: Row) -> Run:
         force=bool(row["force"]),
         accept_schema=bool(row["accept_schema"]),
         promote=row["promote"],
+        hold=bool(row["hold"]),
+        commit=row["commit_hash"],
+        release=row["release_name"],
+        cause=row["cause"],
+        cancellation=_cancellation(row),
         actor=row["actor"],
         outcome=None if row["outcome"] is None else Outcome(row["outcome"]),
         reason=row["reason"],
@@ -226,17 +207,11 @@ def _step(row: Row) -> StepRecord:
     )
 
 
-def _event(row: Row) -> EventRecord:
-    event = TriggerEvent(
-        id=row["id"],
-        kind=TriggerKind(row["kind"]),
-        model=row["model"],
-        environment=row["environment"],
-        actor=row["actor"],
-        at=datetime.fromisoformat(row["at"]),
-    )
-    return EventRecord(
-        event=event, end=EventEnd(row["state"]), run=cast("str | None", row["run"]), reason=row["reason"]
+def _cancellation(row: Row) -> Cancellation | None:
+    if row["cancelled_by"] is None:
+        return None
+    return Cancellation(
+        actor=row["cancelled_by"], reason=row["cancel_reason"], at=datetime.fromisoformat(row["cancelled_at"])
     )
 
 

@@ -1,10 +1,10 @@
-"""Triggers, runs, steps and leases in SQL: each call is one transaction that is wholly kept or wholly undone."""
+"""Runs, steps and leases in SQL: each call is one transaction that is wholly kept or wholly undone."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from everfit.adapters.local import run_rows
+from everfit.adapters.local import inbox_rows, run_rows
 from everfit.adapters.local.database import Database, Statements
 from everfit.adapters.local.leases import held, keep_lease, lease_of
 from everfit.adapters.local.processes import described, is_gone
@@ -14,18 +14,20 @@ from everfit.domain import result as results
 from everfit.domain.errors import BusyError, IllegalMoveError, NotFoundError, RefusedError
 from everfit.domain.lease import Lease
 from everfit.domain.run import (
+    Cancellation,
     Outcome,
     Run,
     RunId,
     RunState,
     StepOutcome,
     StepRecord,
+    cancelled,
     claimed,
     ended,
     started_again,
     waiting,
 )
-from everfit.domain.trigger import EventRecord, TriggerEvent, end_of_event
+from everfit.domain.trigger import consumes, end_of_event
 
 
 class SqlRunStore:
@@ -40,25 +42,6 @@ class SqlRunStore:
         self._clock = clock
         self._is_dead = is_dead
 
-    def accept(self, event: TriggerEvent) -> bool:
-        with self._database.transaction() as rows:
-            return run_rows.add_event(rows, event)
-
-    def events(self, model: str, environment: str) -> Sequence[EventRecord]:
-        with self._database.reading() as rows:
-            return run_rows.events_of(rows, model, environment)
-
-    def begin(self, run: Run) -> Run:
-        if run.state is not RunState.QUEUED:
-            raise IllegalMoveError(f"Run {run.id} cannot begin: it is {run.state.value}.")
-        with self._database.transaction() as rows:
-            before = run_rows.run_of(rows, run.id)
-            if before is not None:
-                return before
-            run_rows.add_run(rows, run)
-            run_rows.merge_events(rows, run)
-            return run
-
     def run(self, run: RunId) -> Run:
         with self._database.reading() as rows:
             return self._run(rows, run)
@@ -66,6 +49,10 @@ class SqlRunStore:
     def runs(self, model: str, environment: str | None = None, *, limit: int = 100) -> Sequence[Run]:
         with self._database.reading() as rows:
             return run_rows.newest_runs(rows, model, environment, limit)
+
+    def open(self) -> Sequence[Run]:
+        with self._database.reading() as rows:
+            return run_rows.open_runs(rows)
 
     def unfinished(self, model: str, environment: str) -> Run | None:
         with self._database.reading() as rows:
@@ -87,7 +74,7 @@ class SqlRunStore:
     ) -> Claim:
         with self._database.transaction() as rows:
             before = lease_of(rows, model, environment)
-            if before is not None and not take_over and not self._may_take(before):
+            if before is not None and not take_over and not self._may_take(before, owner):
                 taken = None
                 rebased = leases.rebased(before, self._clock.now())
                 if rebased != before:
@@ -158,12 +145,25 @@ class SqlRunStore:
             if last is not None:
                 text = results.written(*last)
                 run_rows.end_step(rows, run.id, last[0], StepOutcome.DONE, self._clock.now(), result=text)
-            run_rows.keep_run(rows, ended(run, outcome, reason, error, self._clock.now()))
+            after = ended(run, outcome, reason, error, self._clock.now())
+            run_rows.keep_run(rows, after)
             first, others = (end_of_event(outcome, is_first=is_first) for is_first in (True, False))
-            run_rows.end_events(rows, run.id, first=first, others=others, reason=reason)
+            inbox_rows.end_events(rows, after, first=first, others=others, now=self._clock.now())
+            if consumes(outcome):
+                inbox_rows.consume(rows, run.model, run.environment)
 
-    def _may_take(self, lease: Lease) -> bool:
-        return leases.is_free(lease, self._clock.now()) or (lease.owner is not None and self._is_dead(lease.owner))
+    def cancel(self, run: RunId, cancellation: Cancellation) -> Run:
+        with self._database.transaction() as rows:
+            before = self._run(rows, run)
+            asked = cancelled(before, cancellation)
+            if asked != before:
+                run_rows.ask_to_stop(rows, run, cancellation)
+            return asked
+
+    def _may_take(self, lease: Lease, owner: str) -> bool:
+        if leases.is_free(lease, self._clock.now()) or leases.is_reserved(lease, owner):
+            return True
+        return lease.owner is not None and self._is_dead(lease.owner)
 
     def _run(self, rows: Statements, run: RunId) -> Run:
         found = run_rows.run_of(rows, run)

@@ -1,4 +1,4 @@
-"""Triggers, runs, steps and leases in memory, by the same rules as the SQLite store."""
+"""Runs, steps and leases in memory, by the same rules as the SQLite store."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -11,18 +11,19 @@ from everfit.domain import result as results
 from everfit.domain.errors import BusyError, FencedError, IllegalMoveError, NotFoundError, RefusedError
 from everfit.domain.lease import Lease
 from everfit.domain.run import (
+    Cancellation,
     Outcome,
     Run,
     RunId,
     RunState,
     StepOutcome,
     StepRecord,
+    cancelled,
     claimed,
     ended,
     started_again,
     waiting,
 )
-from everfit.domain.trigger import EventEnd, EventRecord, TriggerEvent, end_of_event
 
 
 def _nobody(owner: str) -> bool:
@@ -34,6 +35,8 @@ class MemoryRunStore:
 
     Args:
         is_dead: whether the owner of a lease is known to be dead.
+
+    ``on_end`` holds what is called with each run that has ended.
     """
 
     def __init__(self, clock: Clock, is_dead: Callable[[str], bool] = _nobody) -> None:
@@ -43,28 +46,7 @@ class MemoryRunStore:
         self._leases: dict[tuple[str, str], Lease] = {}
         self._runs: dict[RunId, Run] = {}
         self._steps: dict[RunId, dict[str, StepRecord]] = {}
-        self._events: list[EventRecord] = []
-
-    def accept(self, event: TriggerEvent) -> bool:
-        key = (event.model, event.environment, event.id)
-        with self._turn:
-            known = {(one.event.model, one.event.environment, one.event.id) for one in self._events}
-            if key not in known:
-                self._events.append(EventRecord(event=event, end=EventEnd.PENDING))
-            return key not in known
-
-    def events(self, model: str, environment: str) -> Sequence[EventRecord]:
-        with self._turn:
-            return [one for one in self._events if (one.event.model, one.event.environment) == (model, environment)]
-
-    def begin(self, run: Run) -> Run:
-        if run.state is not RunState.QUEUED:
-            raise IllegalMoveError(f"Run {run.id} cannot begin: it is {run.state.value}.")
-        with self._turn:
-            if run.id not in self._runs:
-                self._runs[run.id] = run
-                self._events = [replace(one, run=run.id) if _joins(one, run) else one for one in self._events]
-            return self._runs[run.id]
+        self.on_end: list[Callable[[Run], None]] = []
 
     def run(self, run: RunId) -> Run:
         with self._turn:
@@ -76,6 +58,9 @@ class MemoryRunStore:
                 run for run in self._runs.values() if run.model == model and environment in (None, run.environment)
             ]
             return found[::-1][:limit]
+
+    def open(self) -> Sequence[Run]:
+        return [run for run in self.all_runs() if run.state is not RunState.ENDED]
 
     def unfinished(self, model: str, environment: str) -> Run | None:
         with self._turn:
@@ -99,7 +84,7 @@ class MemoryRunStore:
         with self._turn:
             now = self._clock.now()
             before = self._leases.get(place)
-            if before is not None and not take_over and not self._may_take(before):
+            if before is not None and not take_over and not self._may_take(before, owner):
                 self._leases[place] = leases.rebased(before, now)
                 raise BusyError(leases.busy_message(before, before.owner or "somebody", model, environment))
             taken = leases.taken(before, owner, run, now, lease)
@@ -171,12 +156,23 @@ class MemoryRunStore:
                 self.finish_step(claim, *last)
             run = ended(self._claimed_run(claim), outcome, reason, error, self._clock.now())
             self._runs[run.id] = run
-            is_first = True
-            for index, record in enumerate(self._events):
-                if record.run == run.id:
-                    end = end_of_event(outcome, is_first=is_first)
-                    self._events[index] = replace(record, end=end, reason=reason)
-                    is_first = False
+            for told in self.on_end:
+                told(run)
+
+    def cancel(self, run: RunId, cancellation: Cancellation) -> Run:
+        with self._turn:
+            self._runs[run] = cancelled(self._run(run), cancellation)
+            return self._runs[run]
+
+    def add(self, run: Run) -> None:
+        """Keep a new run; the inbox starts it."""
+        with self._turn:
+            self._runs[run.id] = run
+
+    def all_runs(self) -> Sequence[Run]:
+        """Return every run, oldest first."""
+        with self._turn:
+            return list(self._runs.values())
 
     def check(self, claim: Claim) -> None:
         """Raise ``FencedError`` unless the claim still holds; the registry asks before it writes."""
@@ -187,8 +183,10 @@ class MemoryRunStore:
         runs = [run for run in self._runs.values() if (run.model, run.environment) == (model, environment)]
         return [run for run in runs if run.state is not RunState.ENDED]
 
-    def _may_take(self, lease: Lease) -> bool:
-        return leases.is_free(lease, self._clock.now()) or (lease.owner is not None and self._is_dead(lease.owner))
+    def _may_take(self, lease: Lease, owner: str) -> bool:
+        if leases.is_free(lease, self._clock.now()) or leases.is_reserved(lease, owner):
+            return True
+        return lease.owner is not None and self._is_dead(lease.owner)
 
     def _held(self, claim: Claim) -> Lease:
         lease = self._leases.get((claim.model, claim.environment))
@@ -225,8 +223,3 @@ class MemoryRunStore:
         if step.outcome is not StepOutcome.STARTED:
             raise IllegalMoveError(f"The step {name!r} of run {run} is {step.outcome.value} already.")
         return step
-
-
-def _joins(record: EventRecord, run: Run) -> bool:
-    place = (record.event.model, record.event.environment)
-    return record.run is None and place == (run.model, run.environment)

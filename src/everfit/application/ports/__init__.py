@@ -65,6 +65,7 @@ class Ports:
     jobs: Jobs
     artifacts: Artifacts
     store: RunStore
+    inbox: Inbox
     registry: Registry
     endpoints: Endpoints
     machine: Machine

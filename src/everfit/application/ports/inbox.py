@@ -41,8 +41,11 @@ class Inbox(Protocol):
         """Return what waits in every model and environment in which something waits."""
         ...
 
-    def start(self, run: Run) -> Run:
-        """Write the queued run and have every event that waits join it; a run that is there already is returned.
+    def start(self, run: Run, seen: int | None = None) -> Run:
+        """Write the queued run and have the events that wait join it; a run that is there already is returned.
+
+        Args:
+            seen: place of the newest event that joins, so that none does whose wish was not read; None takes all.
 
         Raises:
             BusyError: a run of that model and environment has neither ended nor waits for a person.

@@ -5,24 +5,11 @@ from datetime import timedelta
 from typing import Protocol
 
 from everfit.application.ports.claim import Claim
-from everfit.domain.run import Outcome, Run, RunId, StepRecord
-from everfit.domain.trigger import EventRecord, TriggerEvent
+from everfit.domain.run import Cancellation, Outcome, Run, RunId, StepRecord
 
 
 class RunStore(Protocol):
-    """Triggers, runs, steps and leases: the truth about what happened. Each call is one transaction."""
-
-    def accept(self, event: TriggerEvent) -> bool:
-        """Write the event; False when its id was accepted before."""
-        ...
-
-    def events(self, model: str, environment: str) -> Sequence[EventRecord]:
-        """Return the accepted events, oldest first, with how each ended."""
-        ...
-
-    def begin(self, run: Run) -> Run:
-        """Write a new queued run, and merge every pending event of its model and environment into it."""
-        ...
+    """Runs, steps and leases: the truth about what happened. Each call is one transaction."""
 
     def run(self, run: RunId) -> Run:
         """Return the run, or raise ``NotFoundError``."""
@@ -30,6 +17,18 @@ class RunStore(Protocol):
 
     def runs(self, model: str, environment: str | None = None, *, limit: int = 100) -> Sequence[Run]:
         """Return runs, newest first."""
+        ...
+
+    def open(self) -> Sequence[Run]:
+        """Return every run that has not ended, of all models, oldest first."""
+        ...
+
+    def cancel(self, run: RunId, cancellation: Cancellation) -> Run:
+        """Write who wants the run to stop; whoever drives it stops it. The first one to ask is kept.
+
+        Raises:
+            IllegalMoveError: it has ended.
+        """
         ...
 
     def unfinished(self, model: str, environment: str) -> Run | None:

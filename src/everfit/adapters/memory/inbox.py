@@ -1,0 +1,202 @@
+"""The inbox in memory, by the same rules as the one in SQL."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from threading import RLock
+
+from everfit.adapters.memory.run_store import MemoryRunStore
+from everfit.application.ports import Clock, Mark
+from everfit.domain.errors import BusyError, IllegalMoveError, NotFoundError
+from everfit.domain.inbox import Backlog, Pause, Waiting
+from everfit.domain.run import Outcome, Run, RunState
+from everfit.domain.trigger import Amount, EventEnd, EventRecord, TriggerEvent, consumes, end_of_event
+
+UNCOUNTED = (Outcome.SKIPPED, Outcome.CANCELLED)
+
+
+class MemoryInbox:
+    """Implements ``Inbox`` for tests and dry runs."""
+
+    def __init__(self, store: MemoryRunStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._turn = RLock()
+        self._events: list[EventRecord] = []
+        self._marks: dict[str, Mark] = {}
+        self._pauses: dict[tuple[str, str | None], Pause] = {}
+        self._unconsumed: dict[tuple[str, str], Amount] = {}
+        self._places = 0
+        store.on_end.append(self._end)
+
+    def accept(self, events: Sequence[TriggerEvent], marks: Mapping[str, Mark] | None = None) -> Sequence[bool]:
+        with self._turn:
+            self._marks.update(marks or {})
+            return [self._add(event, EventEnd.PENDING, None) for event in events]
+
+    def marks(self, prefix: str) -> Mapping[str, Mark]:
+        with self._turn:
+            return {key: mark for key, mark in sorted(self._marks.items()) if key.startswith(prefix)}
+
+    def forget_mark(self, key: str) -> None:
+        with self._turn:
+            self._marks.pop(key, None)
+
+    def waiting(self, model: str, environment: str) -> Waiting:
+        with self._turn:
+            backlogs: dict[str, Backlog] = {}
+            for record in self._waiting_in(model, environment):
+                event, key = record.event, record.event.trigger or record.event.kind.value
+                accepted = record.accepted or event.at
+                one = Backlog(
+                    kind=event.kind,
+                    trigger=event.trigger,
+                    count=1,
+                    first=accepted,
+                    last=accepted,
+                    amount=event.amount,
+                )
+                backlogs[key] = one if key not in backlogs else _added(backlogs[key], one)
+            unconsumed = self._unconsumed.get((model, environment), Amount())
+            return Waiting(model=model, environment=environment, backlogs=backlogs, unconsumed=unconsumed)
+
+    def all_waiting(self) -> Sequence[Waiting]:
+        with self._turn:
+            waiting = [one for one in self._events if _waits(one)]
+            places = dict.fromkeys((one.event.model, one.event.environment) for one in waiting)
+            return [self.waiting(*place) for place in places]
+
+    def start(self, run: Run, seen: int | None = None) -> Run:
+        if run.state is not RunState.QUEUED:
+            raise IllegalMoveError(f"Run {run.id} cannot begin: it is {run.state.value}.")
+        with self._turn:
+            before = next((one for one in self._store.all_runs() if one.id == run.id), None)
+            if before is not None:
+                return before
+            other = self._store.unfinished(run.model, run.environment)
+            if other is not None:
+                raise BusyError(f"Run {other.id} of {run.model} in {run.environment} has not ended.")
+            self._store.add(run)
+            place = (run.model, run.environment)
+            joining = [one for one in self._waiting_in(*place) if seen is None or one.place <= seen]
+            for record in joining:
+                self._unconsumed[place] = self._unconsumed.get(place, Amount()) + record.event.amount
+                self._keep(replace(record, run=run.id))
+            return run
+
+    def skip(self, model: str, environment: str, reason: str) -> int:
+        with self._turn:
+            found = self._waiting_in(model, environment)
+            for record in found:
+                self._keep(replace(record, end=EventEnd.SKIPPED, reason=reason, ended=self._clock.now()))
+            return len(found)
+
+    def refuse(self, event: TriggerEvent, reason: str) -> bool:
+        with self._turn:
+            return self._add(event, EventEnd.SKIPPED, reason)
+
+    def event(self, model: str, environment: str, event: str) -> EventRecord:
+        with self._turn:
+            found = self._known(model, environment, event)
+        if found is None:
+            raise NotFoundError(f"{model} in {environment} has accepted no trigger event {event!r}.")
+        return found
+
+    def events(
+        self,
+        *,
+        model: str | None = None,
+        environment: str | None = None,
+        end: EventEnd | None = None,
+        run: str | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> Sequence[EventRecord]:
+        with self._turn:
+            found = [
+                one
+                for one in reversed(self._events)
+                if model in (None, one.event.model)
+                and environment in (None, one.event.environment)
+                and end in (None, one.end)
+                and run in (None, one.run)
+                and (before is None or one.place < before)
+            ]
+            return found[:limit]
+
+    def started_since(self, model: str, environment: str, since: datetime) -> int:
+        return len([run for run in self._counted(model, environment) if run.started >= since])
+
+    def last_started(self, model: str, environment: str) -> datetime | None:
+        return max((run.started for run in self._counted(model, environment)), default=None)
+
+    def pause(self, pause: Pause) -> None:
+        with self._turn:
+            self._pauses[pause.model, pause.environment] = pause
+
+    def resume(self, model: str, environment: str | None) -> bool:
+        with self._turn:
+            return self._pauses.pop((model, environment), None) is not None
+
+    def pauses(self) -> Sequence[Pause]:
+        with self._turn:
+            return sorted(self._pauses.values(), key=lambda pause: (pause.model, pause.environment or ""))
+
+    def archive(self, ended_before: datetime, limit: int = 10_000) -> Sequence[EventRecord]:
+        with self._turn:
+            return [one for one in self._events if one.ended is not None and one.ended < ended_before][:limit]
+
+    def drop(self, up_to: int, ended_before: datetime) -> int:
+        with self._turn:
+            gone = [one.place for one in self.archive(ended_before, len(self._events)) if one.place <= up_to]
+            self._events = [one for one in self._events if one.place not in gone]
+            return len(gone)
+
+    def _add(self, event: TriggerEvent, end: EventEnd, reason: str | None) -> bool:
+        if self._known(event.model, event.environment, event.id) is not None:
+            return False
+        self._places += 1
+        now = self._clock.now()
+        ended = None if end is EventEnd.PENDING else now
+        self._events.append(
+            EventRecord(event=event, end=end, reason=reason, place=self._places, accepted=now, ended=ended)
+        )
+        return True
+
+    def _known(self, model: str, environment: str, event: str) -> EventRecord | None:
+        wanted = (model, environment, event)
+        return next(
+            (one for one in self._events if (one.event.model, one.event.environment, one.event.id) == wanted), None
+        )
+
+    def _waiting_in(self, model: str, environment: str) -> Sequence[EventRecord]:
+        found = [one for one in self._events if (one.event.model, one.event.environment) == (model, environment)]
+        return [one for one in found if _waits(one)]
+
+    def _keep(self, record: EventRecord) -> None:
+        self._events = [record if one.place == record.place else one for one in self._events]
+
+    def _counted(self, model: str, environment: str) -> Sequence[Run]:
+        runs = [one for one in self._store.all_runs() if (one.model, one.environment) == (model, environment)]
+        return [run for run in runs if run.outcome not in UNCOUNTED]
+
+    def _end(self, run: Run) -> None:
+        if run.outcome is None:
+            return
+        reason = run.reason
+        if run.cancellation is not None and run.outcome is Outcome.CANCELLED:
+            reason = f"cancelled by {run.cancellation.actor}: {run.cancellation.reason}"
+        with self._turn:
+            for index, record in enumerate(one for one in self._events if one.run == run.id):
+                end = end_of_event(run.outcome, is_first=index == 0)
+                self._keep(replace(record, end=end, reason=reason, ended=run.ended))
+            if consumes(run.outcome):
+                self._unconsumed.pop((run.model, run.environment), None)
+
+
+def _waits(record: EventRecord) -> bool:
+    return record.run is None and record.end is EventEnd.PENDING
+
+
+def _added(sum_: Backlog, one: Backlog) -> Backlog:
+    return replace(sum_, count=sum_.count + 1, last=one.last, amount=sum_.amount + one.amount)
