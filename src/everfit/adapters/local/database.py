@@ -4,14 +4,22 @@ Parameters are ``:name``, instants are ISO text, truths are 0 and 1. One transac
 reads stays true until it ends; readers see one moment and wait for nobody.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from enum import Enum
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from everfit.domain.errors import StateError
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
+
+class Kind(Enum):
+    """The dialects."""
+
+    SQLITE = "sqlite"
+    POSTGRES = "postgres"
 
 
 class Row(Protocol):
@@ -35,6 +43,10 @@ class Statements(Protocol):
         """Return every row of the answer."""
         ...
 
+    def each(self, sql: str) -> Iterator[Mapping[str, object]]:
+        """Yield every row of an answer that may be too long for the memory."""
+        ...
+
 
 class Database(Protocol):
     """The database of an installation; it is brought to the newest schema when it is first used."""
@@ -44,12 +56,26 @@ class Database(Protocol):
         """How a person knows it; no password is in it."""
         ...
 
+    @property
+    def kind(self) -> Kind:
+        """Which dialect it speaks where the two differ."""
+        ...
+
+    @property
+    def migrations(self) -> Sequence[Path]:
+        """The steps to its schema, whose number is the schema's version."""
+        ...
+
     def transaction(self) -> AbstractContextManager[Statements]:
         """Give one transaction that may write; it is kept when the block ends, and undone when it raises."""
         ...
 
     def reading(self) -> AbstractContextManager[Statements]:
         """Give one consistent view that may not write and that no writer holds up."""
+        ...
+
+    def examined(self) -> str:
+        """Return what a look at the whole database gives, or raise the error that says what is wrong with it."""
         ...
 
     def close(self) -> None:
@@ -62,9 +88,13 @@ def storable(values: Mapping[str, object]) -> Mapping[str, object]:
     return {name: _text(value) if isinstance(value, str) else value for name, value in values.items()}
 
 
-def known_migrations(folder: Path) -> Sequence[Path]:
-    """Return the numbered files in their order; the number of the last one is the schema's version."""
-    return sorted(path for path in folder.iterdir() if path.suffix == ".sql")
+def known_migrations(folder: Path, up_to: int | None = None) -> Sequence[Path]:
+    """Return the numbered files in their order; the number of the last one is the schema's version.
+
+    Args:
+        up_to: the last one that is wanted; None means all.
+    """
+    return sorted(path for path in folder.iterdir() if path.suffix == ".sql")[:up_to]
 
 
 def refuse_newer(name: str, found: int, known: int) -> None:

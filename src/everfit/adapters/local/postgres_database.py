@@ -7,7 +7,7 @@ again; a block that was cut off is never repeated here.
 """
 
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow
 
-from everfit.adapters.local.database import MIGRATIONS, Row, Statements, known_migrations, refuse_newer, storable
+from everfit.adapters.local.database import MIGRATIONS, Kind, Row, Statements, known_migrations, refuse_newer, storable
 from everfit.adapters.local.postgres_address import PostgresAddress
 from everfit.adapters.local.postgres_connections import Connection, PostgresConnections
 from everfit.adapters.local.postgres_errors import (
@@ -36,6 +36,7 @@ from everfit.domain.errors import BackendError
 POSTGRES_MIGRATIONS: Final = MIGRATIONS / "postgres"
 FIRST_PAUSE: Final = 0.02
 LONGEST_PAUSE: Final = 1.0
+ROWS_AT_ONCE: Final = 1000
 
 LOCK: Final = "select pg_advisory_xact_lock(1702257010, hashtext(coalesce(current_schema(), '')))"
 """One lock for each installation; a database may hold several, each in a schema of its own."""
@@ -66,6 +67,11 @@ class PostgresStatements:
     def all(self, sql: str, values: Mapping[str, object]) -> Sequence[Row]:
         return self._run(sql, values).fetchall()
 
+    def each(self, sql: str) -> Iterator[Mapping[str, object]]:
+        with self._connection.cursor("each") as cursor:
+            cursor.itersize = ROWS_AT_ONCE
+            yield from cursor.execute(sql.encode())
+
     def _run(self, sql: str, values: Mapping[str, object]) -> psycopg.Cursor[DictRow]:
         return self._connection.execute(with_named_parameters(sql), storable(values))
 
@@ -75,6 +81,7 @@ class PostgresDatabase:
 
     Args:
         patience: how long to ask for the write lock, or for a server that is away, before giving up.
+        up_to: the schema to stop at; None means the newest.
     """
 
     def __init__(
@@ -83,12 +90,13 @@ class PostgresDatabase:
         *,
         patience: timedelta = timedelta(seconds=30),
         migrations: Path = POSTGRES_MIGRATIONS,
+        up_to: int | None = None,
     ) -> None:
         self._name = address.name
         self._connections = PostgresConnections(address)
         self._patience = patience.total_seconds()
         self._begin_writing = BEGIN_WRITING.format(patience=int(self._patience * 1000))
-        self._known = known_migrations(migrations)
+        self._known = known_migrations(migrations, up_to)
         self._writing = Lock()
         self._migrating = Lock()
         self._is_migrated = False
@@ -96,6 +104,14 @@ class PostgresDatabase:
     @property
     def name(self) -> str:
         return self._name
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.POSTGRES
+
+    @property
+    def migrations(self) -> Sequence[Path]:
+        return self._known
 
     @contextmanager
     def transaction(self) -> Generator[Statements, None, None]:
@@ -107,6 +123,12 @@ class PostgresDatabase:
     def reading(self) -> Generator[Statements, None, None]:
         with self._begun(BEGIN_READING) as connection:
             yield PostgresStatements(connection)
+
+    def examined(self) -> str:
+        with self.transaction() as rows:
+            row = rows.one("select current_setting('server_version') as version", {})
+        version = "" if row is None else str(row["version"]).split()[0]
+        return f"PostgreSQL {version}, schema {len(self._known)}: {self._name}"
 
     def close(self) -> None:
         self._connections.close()

@@ -7,14 +7,15 @@ starves a process beside one that writes in a loop. Readers have a connection of
 import sqlite3
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from threading import Lock
 from typing import Final
 
-from everfit.adapters.local.database import MIGRATIONS, Row, Statements, known_migrations, refuse_newer, storable
-from everfit.adapters.local.sqlite_errors import translated
+from everfit.adapters.local.database import MIGRATIONS, Kind, Row, Statements, known_migrations, refuse_newer, storable
+from everfit.adapters.local.disk import put_file
+from everfit.adapters.local.sqlite_errors import damaged, translated
 
 SQLITE_MIGRATIONS: Final = MIGRATIONS / "sqlite"
 BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
@@ -39,20 +40,30 @@ class SqliteStatements:
         rows: list[Row] = self._connection.execute(sql, storable(values)).fetchall()
         return rows
 
+    def each(self, sql: str) -> Iterator[Mapping[str, object]]:
+        for row in self._connection.execute(sql):
+            yield dict(row)
+
 
 class SqliteDatabase:
     """Implements ``Database`` in one file; it is made, or brought to the newest schema, when it is first used.
 
     Args:
         patience: how long to ask for the write lock before giving up.
+        up_to: the schema to stop at; None means the newest.
     """
 
     def __init__(
-        self, path: Path, *, patience: timedelta = timedelta(seconds=30), migrations: Path = SQLITE_MIGRATIONS
+        self,
+        path: Path,
+        *,
+        patience: timedelta = timedelta(seconds=30),
+        migrations: Path = SQLITE_MIGRATIONS,
+        up_to: int | None = None,
     ) -> None:
         self._path = path
         self._patience = patience.total_seconds()
-        self._known = known_migrations(migrations)
+        self._known = known_migrations(migrations, up_to)
         self._writing = Lock()
         self._reading = Lock()
         self._writer: sqlite3.Connection | None = None
@@ -61,6 +72,14 @@ class SqliteDatabase:
     @property
     def name(self) -> str:
         return str(self._path)
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.SQLITE
+
+    @property
+    def migrations(self) -> Sequence[Path]:
+        return self._known
 
     @contextmanager
     def transaction(self) -> Generator[Statements, None, None]:
@@ -97,6 +116,15 @@ class SqliteDatabase:
             finally:
                 if connection.in_transaction:
                     connection.execute("rollback")
+
+    def examined(self) -> str:
+        with self.reading() as rows:
+            found = rows.all("pragma quick_check(1)", {})
+            broken = rows.all("pragma foreign_key_check", {})
+        said = found[0]["quick_check"]
+        if said != "ok" or broken:
+            raise damaged(self._path, said if said != "ok" else f"a row of {broken[0]['table']} refers to nothing")
+        return f"SQLite {sqlite3.sqlite_version}, schema {len(self._known)}, whole: {self._path}"
 
     def close(self) -> None:
         with self._writing, self._reading:
@@ -148,6 +176,8 @@ class SqliteDatabase:
         try:
             self._refuse_newer(connection)
             found = schema_version(connection)
+            if 0 < found < len(self._known):
+                self._keep_copy()
             connection.execute("create table if not exists schema_version (version integer not null)")
             for path in self._known[found:]:
                 for statement in statements(path.read_text(encoding="utf-8")):
@@ -158,6 +188,19 @@ class SqliteDatabase:
         except BaseException:
             if connection.in_transaction:
                 connection.execute("rollback")
+            raise
+
+    def _keep_copy(self) -> None:
+        """Keep the file as it is beside itself; what is under way here has changed nothing yet."""
+        target = self._path.with_name(f"{self._path.name}.before-{len(self._known)}")
+        beside = target.with_name(f".{target.name}")
+        beside.unlink(missing_ok=True)
+        try:
+            with closing(sqlite3.connect(self._path)) as source, closing(sqlite3.connect(beside)) as copy:
+                source.backup(copy)
+            put_file(beside, target)
+        except BaseException:
+            beside.unlink(missing_ok=True)
             raise
 
     def _refuse_newer(self, connection: sqlite3.Connection) -> None:

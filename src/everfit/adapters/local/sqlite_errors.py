@@ -36,14 +36,19 @@ def _in_words(path: Path, error: sqlite3.Error) -> BackendError:
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
             return _unusable(path, str(error))
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return StateError(
-                f"{path} is damaged or not Everfit's ({error}). Put back a copy of the folder {path.parent}, "
-                "or move the folder away to start anew."
-            )
+            return damaged(path, str(error))
         case sqlite3.SQLITE_IOERR:
             return StateError(f"{path} could not be read or written ({error}). Check the disk, then try again.")
         case _:
             return BackendError(f"{path} refused a change: {error}.")
+
+
+def damaged(path: Path, reason: str) -> StateError:
+    """Return the error for a file that cannot be trusted."""
+    return StateError(
+        f"{path} is damaged or not Everfit's ({reason}). Restore a backup with `everfit restore`, "
+        f"put back a copy of the folder {path.parent}, or move the folder away to start anew."
+    )
 
 
 def _no_space(path: Path) -> StateError:

@@ -19,6 +19,7 @@ from everfit.interfaces.cli.json_version import JSON_VERSION
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "init": ("project", "Write a small working project."),
     "check": ("check", "Verify config, data, scripts and requirements; spend nothing else."),
+    "up": ("up", "Serve projects: triggers start runs, an HTTP API answers."),
     "run": ("run", "Run the loop once: from the data to an answering endpoint."),
     "status": ("look", "Show what serves, what waits and what was interrupted."),
     "runs": ("look", "List runs, newest first."),
@@ -32,6 +33,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "predict": ("predict", "Send a request to the endpoint."),
     "down": ("project", "Stop the endpoint host."),
     "doctor": ("doctor", "Examine the installation and say what to mend."),
+    "backup": ("backup", "Write the whole installation into one file, while it works."),
+    "restore": ("backup", "Make an installation again out of a backup."),
     "demo": ("demo", "Tell the whole story on real data, in a minute."),
     "completion": ("project", "Print the completion script of a shell."),
 }
