@@ -10,15 +10,14 @@ from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from everfit.adapters.local.registry import SqlRegistry
-from everfit.adapters.local.run_store import SqlRunStore
 from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.adapters.memory.clock import SettableClock
 from everfit.adapters.memory.registry import MemoryRegistry
-from everfit.adapters.memory.run_store import MemoryRunStore
 from everfit.application.ports import Claim, Registry
 from everfit.domain.errors import EverfitError
 from everfit.domain.gate import VerdictOutcome
 from everfit.domain.version import Standing, last_good, release
+from tests.kept import MemoryKept, SqlKept
 from tests.stored import START, a_placement, a_verdict, a_version, an_approval, quick_folder
 
 ENVIRONMENTS = ("production", "staging")
@@ -35,8 +34,8 @@ class TwoRegistries(RuleBasedStateMachine):
         self.folder = quick_folder()
         self.clock = SettableClock(START)
         self.database = SqliteDatabase(Path(self.folder.name) / "state.db")
-        memory = MemoryRunStore(self.clock)
-        self.stores = (memory, SqlRunStore(self.database, self.clock))
+        memory = MemoryKept(self.clock)
+        self.stores = (memory, SqlKept(self.database, self.clock))
         self.memory = MemoryRegistry(memory, self.clock)
         self.sqlite = SqlRegistry(self.database, self.clock)
         self.claims: dict[str, Claim] = {}

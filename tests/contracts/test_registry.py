@@ -8,14 +8,13 @@ import pytest
 
 from everfit.adapters.local.database import Database
 from everfit.adapters.local.registry import SqlRegistry
-from everfit.adapters.local.run_store import SqlRunStore
 from everfit.adapters.memory.clock import SettableClock
 from everfit.adapters.memory.registry import MemoryRegistry
-from everfit.adapters.memory.run_store import MemoryRunStore
-from everfit.application.ports import Claim, Registry, RunStore
+from everfit.application.ports import Claim, Registry
 from everfit.domain.errors import EverfitError, FencedError, IllegalMoveError, NotFoundError, RefusedError
 from everfit.domain.gate import VerdictOutcome
 from everfit.domain.version import Placement, Standing, Version, release
+from tests.kept import Kept, MemoryKept, SqlKept
 from tests.stored import MINUTE, START, a_placement, a_run, a_verdict, a_version, an_approval
 
 LEASE = timedelta(seconds=30)
@@ -24,7 +23,7 @@ LEASE = timedelta(seconds=30)
 @dataclass(frozen=True)
 class World:
     registry: Registry
-    store: RunStore
+    store: Kept
     clock: SettableClock
 
     def claim(self, run: str | None = None, environment: str = "production") -> Claim:
@@ -59,9 +58,9 @@ class World:
 def world(database: Database | None) -> World:
     clock = SettableClock(START)
     if database is None:
-        store = MemoryRunStore(clock)
+        store = MemoryKept(clock)
         return World(MemoryRegistry(store, clock), store, clock)
-    return World(SqlRegistry(database, clock), SqlRunStore(database, clock), clock)
+    return World(SqlRegistry(database, clock), SqlKept(database, clock), clock)
 
 
 # Versions

@@ -8,14 +8,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from everfit.adapters.local.run_store import SqlRunStore
 from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.adapters.memory.clock import SettableClock
-from everfit.adapters.memory.run_store import MemoryRunStore
-from everfit.application.ports import Claim, RunStore
+from everfit.application.ports import Claim
 from everfit.domain.errors import EverfitError
 from everfit.domain.run import Outcome, Run, RunId, RunState
 from everfit.domain.trigger import EventEnd, EventRecord
+from tests.kept import Kept, MemoryKept, SqlKept
 from tests.stored import START, a_run, an_event, quick_folder
 
 LEASE = timedelta(seconds=30)
@@ -35,8 +34,8 @@ class TwoStores(RuleBasedStateMachine):
         self.clock = SettableClock(START)
         self.dead: set[str] = set()
         self.database = SqliteDatabase(Path(self.folder.name) / "state.db")
-        self.memory = MemoryRunStore(self.clock, self.dead.__contains__)
-        self.sqlite = SqlRunStore(self.database, self.clock, self.dead.__contains__)
+        self.memory = MemoryKept(self.clock, self.dead.__contains__)
+        self.sqlite = SqlKept(self.database, self.clock, self.dead.__contains__)
         self.claims: list[Claim] = []
         self.fences: dict[str, int] = {}
         self.over: dict[str, Run] = {}
@@ -46,7 +45,7 @@ class TwoStores(RuleBasedStateMachine):
         self.database.close()
         self.folder.cleanup()
 
-    def both(self, ask: Callable[[RunStore], object]) -> object:
+    def both(self, ask: Callable[[Kept], object]) -> object:
         answers = [answer(ask, store) for store in (self.memory, self.sqlite)]
         assert answers[0] == answers[1]
         return answers[0]
@@ -138,14 +137,14 @@ class TwoStores(RuleBasedStateMachine):
                     self.told[key] = record
 
 
-def everything(store: RunStore) -> object:
+def everything(store: Kept) -> object:
     runs = store.runs("churn")
     asked = (store.events, store.unfinished, store.waiting)
     answers = [ask("churn", environment) for ask in asked for environment in ("production", "staging")]
     return runs, answers, [store.steps(run.id) for run in runs]
 
 
-def answer(ask: Callable[[RunStore], object], store: RunStore) -> object:
+def answer(ask: Callable[[Kept], object], store: Kept) -> object:
     try:
         return ask(store)
     except EverfitError as error:

@@ -19,13 +19,13 @@ from everfit.adapters.local.clock import SystemClock
 from everfit.adapters.local.ids import TimedIds
 from everfit.adapters.local.processes import this_process
 from everfit.adapters.local.registry import SqlRegistry
-from everfit.adapters.local.run_store import SqlRunStore
 from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.application.ports import Claim
 from everfit.domain.errors import BusyError, FencedError
 from everfit.domain.run import Outcome, Run, StepOutcome
 from everfit.domain.trigger import TriggerEvent, TriggerKind
 from everfit.domain.version import release
+from tests.kept import SqlKept
 from tests.stored import a_placement, a_verdict, a_version
 
 PLACE = ("churn", "production")
@@ -39,7 +39,7 @@ class Worker:
     def __init__(self, folder: Path) -> None:
         self.database = SqliteDatabase(folder / "state.db")
         self.clock = SystemClock()
-        self.store = SqlRunStore(self.database, self.clock)
+        self.store = SqlKept(self.database, self.clock)
         self.registry = SqlRegistry(self.database, self.clock)
         self.ids = TimedIds()
         self.trace = os.open(folder / "trace", os.O_WRONLY | os.O_APPEND | os.O_CREAT)

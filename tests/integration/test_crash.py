@@ -12,6 +12,7 @@ from everfit.bootstrap import open_ports, open_workspace
 from everfit.domain.trigger import EventEnd
 from everfit.interfaces.cli.progress import Silence
 from everfit.settings import Settings
+from tests.kept import events_of
 from tests.projects import TRAIN, LineProject
 
 ROOT = Path(__file__).parents[2]
@@ -87,7 +88,7 @@ def _check_ends(project: LineProject) -> None:
     assert [run.ended is not None for run in runs] == [True] * len(runs)
     # A step that is added without a kill of its own is noticed here.
     assert {step.name for run in runs for step in ports.store.steps(run.id)} == set(STEPS)
-    events = ports.store.events("line", "production")
+    events = events_of(ports.inbox, "line", "production")
     assert all(event.end in (EventEnd.RAN, EventEnd.SKIPPED, EventEnd.MERGED) for event in events)
     assert len(ports.registry.versions("line")) == 1
     served = ports.registry.history("line")

@@ -16,12 +16,12 @@ import pytest
 from everfit.adapters.local import sqlite_database as module
 from everfit.adapters.local.database import known_migrations
 from everfit.adapters.local.registry import SqlRegistry
-from everfit.adapters.local.run_store import SqlRunStore
 from everfit.adapters.local.sqlite_database import SQLITE_MIGRATIONS, SqliteDatabase, statements
 from everfit.adapters.memory.clock import SettableClock
 from everfit.domain.errors import BackendError, StateError
 from everfit.domain.run import Outcome
 from everfit.domain.version import release
+from tests.kept import SqlKept
 from tests.stored import MINUTE, a_placement, a_run, a_version, an_event
 
 SHORT = timedelta(milliseconds=50)
@@ -42,8 +42,8 @@ def database(path: Path) -> Iterator[SqliteDatabase]:
     made.close()
 
 
-def store_of(database: SqliteDatabase) -> SqlRunStore:
-    return SqlRunStore(database, SettableClock())
+def store_of(database: SqliteDatabase) -> SqlKept:
+    return SqlKept(database, SettableClock())
 
 
 def raw(path: Path) -> "closing[sqlite3.Connection]":
@@ -245,14 +245,14 @@ READ_ONLY = """
 import os, sys
 from pathlib import Path
 from everfit.adapters.local.sqlite_database import SqliteDatabase
-from everfit.adapters.local.run_store import SqlRunStore
+from tests.kept import SqlKept
 from everfit.adapters.memory.clock import SettableClock
 from everfit.domain.errors import StateError
 if os.getuid() == 0:
     os.setgid(65534)
     os.setuid(65534)
 try:
-    SqlRunStore(SqliteDatabase(Path(sys.argv[1])), SettableClock()).runs("churn")
+    SqlKept(SqliteDatabase(Path(sys.argv[1])), SettableClock()).runs("churn")
 except StateError as error:
     print(error)
 """
@@ -309,7 +309,7 @@ FORBIDDEN = {
 def test_the_file_itself_forbids_that(database: SqliteDatabase, sql: str) -> None:
     """A version's artifact is immutable; a finished run never moves; one champion."""
     clock = SettableClock()
-    store, registry = SqlRunStore(database, clock), SqlRegistry(database, clock)
+    store, registry = SqlKept(database, clock), SqlRegistry(database, clock)
     store.accept(an_event())
     run = store.begin(a_run())
     claim = store.claim("churn", "production", owner="worker", lease=MINUTE, run=run.id)

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from everfit.adapters.local.registry import SqlRegistry
-from everfit.adapters.local.run_store import SqlRunStore
 from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.adapters.memory.clock import SettableClock
 from everfit.domain.run import Outcome, RunState, StepOutcome
 from everfit.domain.trigger import EventEnd
 from everfit.domain.version import Standing
 from tests.integration.journal_worker import PLACE, STEPS
+from tests.kept import SqlKept
 from tests.stored import quick_folder
 
 ROOT = Path(__file__).parents[2]
@@ -49,7 +49,7 @@ def ended(process: "subprocess.Popen[str]") -> None:
 
 @dataclass(frozen=True)
 class Aftermath:
-    store: SqlRunStore
+    store: SqlKept
     registry: SqlRegistry
     trace: list[list[str]]
 
@@ -60,7 +60,7 @@ class Aftermath:
 def looked_at(folder: Path, database: SqliteDatabase) -> Aftermath:
     clock = SettableClock()
     trace = [line.split() for line in (folder / "trace").read_text().splitlines()]
-    return Aftermath(SqlRunStore(database, clock), SqlRegistry(database, clock), trace)
+    return Aftermath(SqlKept(database, clock), SqlRegistry(database, clock), trace)
 
 
 @pytest.fixture(scope="module", params=[7, 2026])

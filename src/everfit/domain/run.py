@@ -175,3 +175,9 @@ def cancelled(run: Run, cancellation: Cancellation) -> Run:
     if run.state is RunState.ENDED:
         raise IllegalMoveError(f"Run {run.id} has ended ({run.reason}); there is nothing to cancel.")
     return run if run.cancellation is not None else replace(run, cancellation=cancellation)
+
+
+def check_queued(run: Run) -> None:
+    """Raise ``IllegalMoveError`` unless the run is one that can begin."""
+    if run.state is not RunState.QUEUED:
+        raise IllegalMoveError(f"Run {run.id} cannot begin: it is {run.state.value}.")

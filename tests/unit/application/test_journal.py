@@ -13,6 +13,7 @@ from everfit.domain.job import JobKind
 from everfit.domain.run import Outcome, Run, RunState
 from everfit.domain.trigger import EventEnd
 from tests.fakes import World
+from tests.kept import events_of
 
 REQUEST = Request(environment="production", actor="tester")
 
@@ -49,7 +50,7 @@ def test_a_run_deploys_once_and_its_event_ends_once() -> None:
     world = World()
     ended = run(world)
     assert (ended.outcome, world.serving()) == (Outcome.DEPLOYED, 1)
-    assert [one.end for one in world.store.events("line", "production")] == [EventEnd.RAN]
+    assert [one.end for one in events_of(world.inbox, "line", "production")] == [EventEnd.RAN]
 
 
 @pytest.mark.parametrize(("times", "outcome"), [(2, Outcome.DEPLOYED), (3, Outcome.FAILED)])

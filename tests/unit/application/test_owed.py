@@ -14,6 +14,7 @@ from everfit.domain.run import Outcome, Run
 from everfit.domain.trigger import EventEnd
 from everfit.domain.version import release
 from tests.fakes import Killed, World
+from tests.kept import events_of
 from tests.stored import a_placement, a_verdict, a_version
 
 
@@ -104,7 +105,7 @@ def test_a_run_killed_at_any_call_deploys_once_and_trains_once(after: bool) -> N
         assert (world.serving(), world.registry.champion("line", "production")) == (1, 1), call
         assert len(list(world.started(JobKind.TRAIN))) == 1, call
         assert len(world.registry.history("line", "production")) == 1, call
-        ends = [event.end for event in world.store.events("line", "production")]
+        ends = [event.end for event in events_of(world.inbox, "line", "production")]
         assert EventEnd.PENDING not in ends, call
         if not killed:
             return

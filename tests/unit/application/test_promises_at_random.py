@@ -14,6 +14,7 @@ from everfit.domain.run import RunId, RunState
 from everfit.domain.trigger import EventEnd
 from everfit.domain.version import Standing, release
 from tests.fakes import World
+from tests.kept import events_of
 
 PLACES = {"production": "line", "live": "line-live"}
 places = some.sampled_from(sorted(PLACES))
@@ -97,7 +98,7 @@ class Promises(RuleBasedStateMachine):
     @invariant()
     def every_event_ends_with_its_run_and_not_before(self) -> None:
         for place in PLACES:
-            for one in self.world.store.events("line", place):
+            for one in events_of(self.world.inbox, "line", place):
                 run = None if one.run is None else self.world.store.run(RunId(one.run))
                 has_ended = run is not None and run.state is RunState.ENDED
                 assert (one.end is EventEnd.PENDING) is not has_ended

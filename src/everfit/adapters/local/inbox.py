@@ -8,10 +8,10 @@ from typing import Any, Final, cast
 from everfit.adapters.local import inbox_rows, run_rows
 from everfit.adapters.local.database import Database
 from everfit.application.ports import Clock, Mark
-from everfit.domain.errors import BusyError, IllegalMoveError, NotFoundError
+from everfit.domain.errors import BusyError, NotFoundError
 from everfit.domain.inbox import Pause, Waiting
 from everfit.domain.record import instant
-from everfit.domain.run import Run, RunState
+from everfit.domain.run import Run, check_queued
 from everfit.domain.trigger import EventEnd, EventRecord, TriggerEvent
 
 EVERYWHERE: Final = ""
@@ -57,8 +57,7 @@ class SqlInbox:
             return inbox_rows.all_waiting(rows)
 
     def start(self, run: Run, seen: int | None = None) -> Run:
-        if run.state is not RunState.QUEUED:
-            raise IllegalMoveError(f"Run {run.id} cannot begin: it is {run.state.value}.")
+        check_queued(run)
         with self._database.transaction() as rows:
             before = run_rows.run_of(rows, run.id)
             if before is not None:

@@ -7,9 +7,9 @@ from threading import RLock
 
 from everfit.adapters.memory.run_store import MemoryRunStore
 from everfit.application.ports import Clock, Mark
-from everfit.domain.errors import BusyError, IllegalMoveError, NotFoundError
+from everfit.domain.errors import BusyError, NotFoundError
 from everfit.domain.inbox import Backlog, Pause, Waiting
-from everfit.domain.run import Outcome, Run, RunState
+from everfit.domain.run import Outcome, Run, check_queued
 from everfit.domain.trigger import Amount, EventEnd, EventRecord, TriggerEvent, consumes, end_of_event
 
 UNCOUNTED = (Outcome.SKIPPED, Outcome.CANCELLED)
@@ -67,8 +67,7 @@ class MemoryInbox:
             return [self.waiting(*place) for place in places]
 
     def start(self, run: Run, seen: int | None = None) -> Run:
-        if run.state is not RunState.QUEUED:
-            raise IllegalMoveError(f"Run {run.id} cannot begin: it is {run.state.value}.")
+        check_queued(run)
         with self._turn:
             before = next((one for one in self._store.all_runs() if one.id == run.id), None)
             if before is not None:
@@ -77,12 +76,17 @@ class MemoryInbox:
             if other is not None:
                 raise BusyError(f"Run {other.id} of {run.model} in {run.environment} has not ended.")
             self._store.add(run)
-            place = (run.model, run.environment)
-            joining = [one for one in self._waiting_in(*place) if seen is None or one.place <= seen]
-            for record in joining:
-                self._unconsumed[place] = self._unconsumed.get(place, Amount()) + record.event.amount
-                self._keep(replace(record, run=run.id))
+            self.join(run, seen)
             return run
+
+    def join(self, run: Run, seen: int | None) -> None:
+        """Have the events that wait join the run, up to the place *seen*."""
+        place = (run.model, run.environment)
+        with self._turn:
+            for record in self._waiting_in(*place):
+                if seen is None or record.place <= seen:
+                    self._unconsumed[place] = self._unconsumed.get(place, Amount()) + record.event.amount
+                    self._keep(replace(record, run=run.id))
 
     def skip(self, model: str, environment: str, reason: str) -> int:
         with self._turn:
