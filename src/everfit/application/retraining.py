@@ -5,6 +5,7 @@ from typing import Final
 
 from everfit.application.journal import LEASE, drive
 from everfit.application.ports import Ports
+from everfit.application.tagged import tagged_version
 from everfit.application.workspace import Workspace
 from everfit.domain.errors import NotFoundError, Problem, ProjectError, RefusedError
 from everfit.domain.project import Backend, Environment
@@ -121,7 +122,8 @@ def start(
     newest = ports.inbox.events(model=workspace.model, environment=environment.name, end=EventEnd.PENDING, limit=1)
     wish, oldest = _wished(workspace.model, environment.name, ports)
     first = by or oldest
-    promote = promoted_version(wish.promote, workspace, environment, ports)
+    wanted = wish.promote if wish.promote is not None else tagged_version(wish, workspace, environment, ports)
+    promote = promoted_version(wanted, workspace, environment, ports)
     _trim_older_runs(workspace, environment, ports)
     return ports.inbox.start(
         Run(
