@@ -9,7 +9,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, cast
@@ -94,20 +94,24 @@ class _Writing:
 
     def write(self, file: IO[bytes], folder: Path, now: str) -> None:
         """Write everything; *folder* is for what does not fit into memory on the way."""
-        with self._database.reading() as rows:
-            archive = BackupWriter(file, self._head(rows, now))
-            for table in tables_of(self._database.migrations):
-                with tempfile.SpooledTemporaryFile(IN_MEMORY, dir=str(folder)) as spool:
-                    for line in lines_of(rows, table):
-                        spool.write(line)
-                        self.rows += 1
-                    size = spool.tell()
-                    spool.seek(0)
-                    archive.add_content(f"{ROWS}{table}.jsonl", cast("IO[bytes]", spool), size)
-            under_way = rows.all("select id from run where state <> 'ended' and outcome is null", {})
-        for path in self._found([row["id"] for row in under_way]):
-            self._add(archive, path)
-        archive.close()
+        with ExitStack() as stack:
+            with self._database.reading() as rows:
+                archive = stack.enter_context(closing(BackupWriter(file, self._head(rows, now))))
+                for table in tables_of(self._database.migrations):
+                    self._add_rows(archive, table, lines_of(rows, table), folder)
+                under_way = rows.all("select id from run where state <> 'ended' and outcome is null", {})
+            for path in self._found([row["id"] for row in under_way]):
+                self._add(archive, path)
+            archive.finish()
+
+    def _add_rows(self, archive: BackupWriter, table: str, lines: Iterator[bytes], folder: Path) -> None:
+        with tempfile.SpooledTemporaryFile(IN_MEMORY, dir=str(folder)) as spool:
+            for line in lines:
+                spool.write(line)
+                self.rows += 1
+            size = spool.tell()
+            spool.seek(0)
+            archive.add_content(f"{ROWS}{table}.jsonl", cast("IO[bytes]", spool), size)
 
     def _head(self, rows: Statements, now: str) -> Head:
         return Head(

@@ -1,5 +1,6 @@
 """The archive of a backup: what it is comes first, then the rows and files, and last the digest of every member."""
 
+import gzip
 import hashlib
 import io
 import json
@@ -49,7 +50,8 @@ class BackupWriter:
     def __init__(self, file: IO[bytes], head: Head) -> None:
         self._digests: dict[str, str] = {}
         # Level 1: what is large here, models and data, hardly shrinks.
-        self._archive = tarfile.open(fileobj=file, mode="w|gz", compresslevel=1)  # noqa: SIM115 - close() ends it
+        self._compressed = gzip.GzipFile(filename="", fileobj=file, mode="wb", compresslevel=1)
+        self._archive = tarfile.TarFile(fileobj=self._compressed, mode="w")
         self.add_bytes(HEAD, json.dumps(asdict(head), indent=1).encode())
 
     def add_bytes(self, name: str, content: bytes) -> None:
@@ -71,13 +73,17 @@ class BackupWriter:
         self._archive.addfile(member)
         self._digests[name] = f"link:{target}"
 
-    def close(self) -> None:
+    def finish(self) -> None:
         """Write the digests and end the archive."""
         content = json.dumps(self._digests).encode()
         member = tarfile.TarInfo(DIGESTS)
         member.size = len(content)
         self._archive.addfile(member, io.BytesIO(content))
         self._archive.close()
+
+    def close(self) -> None:
+        """Let go of the file; without its end the archive is found to be damaged."""
+        self._compressed.close()
 
 
 class _Digesting(io.RawIOBase):
