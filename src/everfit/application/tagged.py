@@ -3,8 +3,8 @@
 from everfit.application.ports import Ports
 from everfit.application.workspace import Workspace
 from everfit.domain.errors import NotFoundError, RefusedError
-from everfit.domain.git_event import named
 from everfit.domain.project import Environment
+from everfit.domain.release_name import named
 from everfit.domain.trigger import Wish
 from everfit.domain.version import Standing, Version
 

@@ -7,16 +7,13 @@ of it or a look at the repository, so both together start one run; a tag that wa
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, assert_never
+from typing import assert_never
 
 from everfit.domain.path_glob import is_any_matched
 from everfit.domain.project import Project
-from everfit.domain.release_name import tag_name
+from everfit.domain.release_name import SHOWN, tag_name
 from everfit.domain.trigger import TriggerEvent, TriggerKind
 from everfit.domain.triggers import OtherEvent, Push, Tag, Trigger
-
-SHOWN: Final = 7
-"""How many digits of a commit people are shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,10 +181,3 @@ def _kind(change: Change) -> TriggerKind:
             return TriggerKind.EVENT
         case _:
             assert_never(change)
-
-
-def named(commit: str | None, release: str | None) -> str | None:
-    """Return a commit and its release in words for people, such as ``v0.1.2 at abc1234``; None when there is none."""
-    if commit is None:
-        return None if release is None else f"v{release}"
-    return commit[:SHOWN] if release is None else f"v{release} at {commit[:SHOWN]}"

@@ -14,6 +14,9 @@ PATTERN_WORDS: Final = "the name of a tag with one * where its version stands, s
 BRANCH_WORDS: Final = "the name of one branch, such as main"
 LONGEST_PATTERN: Final = 200
 
+SHOWN: Final = 7
+"""How many digits of a commit people are shown."""
+
 _NUMBER: Final = "(?:0|[1-9][0-9]*)"
 _WORD: Final = rf"(?:{_NUMBER}|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
 _SEMANTIC: Final = re.compile(
@@ -95,3 +98,10 @@ def can_both_match(one: str, other: str) -> bool:
     (before, _, after), (other_before, _, other_after) = one.partition("*"), other.partition("*")
     heads = before.startswith(other_before) or other_before.startswith(before)
     return heads and (after.endswith(other_after) or other_after.endswith(after))
+
+
+def named(commit: str | None, release: str | None) -> str | None:
+    """Return a commit and its release in words for people, such as ``v0.1.2 at abc1234``; None when there is none."""
+    if commit is None:
+        return None if release is None else f"v{release}"
+    return commit[:SHOWN] if release is None else f"v{release} at {commit[:SHOWN]}"

@@ -2,8 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from everfit.domain.git_event import Change, Dispatched, Noticed, Pushed, Tagged, events_of, named
+from everfit.domain.git_event import Change, Dispatched, Noticed, Pushed, Tagged, events_of
 from everfit.domain.project import Project
+from everfit.domain.release_name import named
 from everfit.domain.trigger import TriggerKind
 from tests.project_example import node_of, read_tree, with_keys
 from tests.stored import START

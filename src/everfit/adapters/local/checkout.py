@@ -10,7 +10,7 @@ from typing import Final
 from everfit.adapters.local.disk import writing
 from everfit.adapters.local.git import FETCH_PATIENCE, Answer, git, text_of
 from everfit.domain.errors import BackendError, NotFoundError, RequestError
-from everfit.domain.git_event import SHOWN
+from everfit.domain.release_name import SHOWN
 
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SUBMODULE: Final = "160000"

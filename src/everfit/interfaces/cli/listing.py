@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from everfit.domain.amounts import moment, sized
+from everfit.domain.release_name import named
 from everfit.interfaces.cli.render import (
     Json,
     console,
@@ -16,6 +17,7 @@ from everfit.interfaces.cli.render import (
     show_rules,
     styled,
     table,
+    text_of,
 )
 
 if TYPE_CHECKING:
@@ -34,7 +36,9 @@ def show_runs(rows: Sequence[Json]) -> None:
     for column in shown.columns[:-1]:
         column.no_wrap = True
     for row in rows:
-        cells = (escaped(row["run"]), *_place(environments, row), styled(row["outcome"]), escaped(row["version"]))
+        code = named(text_of(row["commit"]), text_of(row["release"]))
+        version = escaped(row["version"]) + ("" if code is None else f" ({escaped(code)})")
+        cells = (escaped(row["run"]), *_place(environments, row), styled(row["outcome"]), version)
         shown.add_row(*cells, escaped(shortened(row["reason"])))
     console().print(shown if rows else "No run yet. Start one: everfit run")
 
@@ -109,7 +113,10 @@ def show_version(found: Json) -> None:
     screen.print(f"  data {escaped(found['snapshot'])}")
     lineage = object_of(found["lineage"])
     dirty = " with changes that were not committed" if lineage.get("dirty") else ""
-    commit = f"commit {escaped(lineage['commit'])}{dirty}" if lineage.get("commit") else "not in a git repository"
+    release = f"v{escaped(lineage['release'])} at " if lineage.get("release") else ""
+    commit = (
+        f"{release}commit {escaped(lineage['commit'])}{dirty}" if lineage.get("commit") else "not in a git repository"
+    )
     screen.print(f"  code {escaped(found['code'])}, {commit}")
     claims = object_of(found["claims"])
     if claims:

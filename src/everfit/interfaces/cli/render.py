@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from everfit.domain.amounts import counted, sized
+from everfit.domain.release_name import named
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,6 +63,8 @@ def show_run(run: Json, *, everything: bool = False) -> None:
     """
     screen = console()
     version = "" if run["version"] is None else f", version {run['version']}"
+    if run["release"] is not None:
+        version += f", {escaped(named(text_of(run['commit']), text_of(run['release'])))}"
     place = f"{escaped(run['model'])} in {escaped(run['environment'])}"
     screen.print(f"{styled(run['outcome'])}: {place}{version}, run {run['run']}")
     if run["reason"]:
@@ -167,6 +170,11 @@ def number(value: object) -> str:
 def object_of(value: object) -> Json:
     """Return a JSON object; what is none is an empty one."""
     return cast("Json", value) if isinstance(value, Mapping) else {}
+
+
+def text_of(value: object) -> str | None:
+    """Return a text; what is none is None."""
+    return value if isinstance(value, str) else None
 
 
 def objects_of(value: object) -> Sequence[Json]:
