@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Final
 
 SOURCE: Final = "chaos"
+FILES: Final = 20
+"""Enough of them that training, validation and holdout each get some."""
 
 _PROJECT: Final = """\
 model: {model}
@@ -62,7 +64,8 @@ def write_model(tree: Path, number: int) -> None:
     (folder / "everfit.yaml").write_text(_PROJECT.format(model=model_name(number), source=SOURCE))
     for name, text in _FILES.items():
         (folder / name).write_text(text)
-    add_data(tree, number, "first")
+    for name in range(FILES):
+        add_data(tree, number, str(name))
 
 
 def add_data(tree: Path, number: int, name: str) -> None:

@@ -1,7 +1,6 @@
 """Lets a storm loose on a service of its own, and has what is left examined."""
 
 import http.client
-import json
 import shutil
 import socket
 import tempfile
@@ -157,14 +156,15 @@ class _Tempest:
         return {name: self._answering(name) for name in map(model_name, range(self._scale.models))}
 
     def _answering(self, model: str) -> int | None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._host, timeout=30)
-        with closing(connection):
-            body = json.dumps({"instances": [{"id": 0, "x": 1}]})
-            connection.request(
-                "POST", f"/endpoints/{model}/invocations", body=body, headers={"Content-Type": "application/json"}
-            )
-            response = connection.getresponse()
-            response.read()
+        """Return the version that answers; None when none does."""
+        headers = {"Content-Type": "application/json"}
+        with closing(http.client.HTTPConnection("127.0.0.1", self._host, timeout=30)) as connection:
+            try:
+                connection.request("POST", f"/endpoints/{model}/invocations", body=b"{}", headers=headers)
+                response = connection.getresponse()
+                response.read()
+            except (OSError, http.client.HTTPException):
+                return None
         version = response.headers.get("X-Everfit-Version")
         return int(version) if response.status == http.client.OK and version else None
 
