@@ -34,7 +34,9 @@ def is_reserved(lease: Lease, owner: str) -> bool:
 
 
 def taken(before: Lease | None, owner: str, run: str | None, now: datetime, length: timedelta) -> Lease:
-    """Return the lease as its next owner has it, with the next fence."""
+    """Return the lease as its next owner has it, with the next fence; whoever reserved it goes on with its own."""
+    if before is not None and is_reserved(before, owner):
+        return Lease(owner=owner, fence=before.fence, run=run, since=before.since, renewed=now, expires=now + length)
     fence = 1 if before is None else before.fence + 1
     return Lease(owner=owner, fence=fence, run=run, since=now, renewed=now, expires=now + length)
 

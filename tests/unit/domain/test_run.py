@@ -67,8 +67,14 @@ def test_attempts_are_counted() -> None:
 def test_the_fence_grows_whatever_the_clock_does(times: list[datetime]) -> None:
     lease: Lease | None = None
     for number, now in enumerate(times, start=1):
-        lease = taken(lease, "worker", None, now, LENGTH)
+        lease = taken(lease, "worker", f"run-{number}", now, LENGTH)
         assert lease.fence == number
+
+
+def test_whoever_reserved_a_place_goes_on_with_its_own_fence() -> None:
+    reserved = taken(None, "worker", None, START, LENGTH)
+    assert taken(reserved, "worker", "run-1", START, LENGTH).fence == reserved.fence
+    assert taken(reserved, "another", "run-1", START, LENGTH).fence > reserved.fence
 
 
 @given(moments, moments)
