@@ -28,8 +28,15 @@ def decide(decision: Decision, environment: Environment, workspace: Workspace, p
 
     None when no run waits for the version any more.
     """
+    keep(decision, environment, workspace, ports)
+    waiting = waiting_run(decision.version, environment, workspace, ports)
+    return None if waiting is None else drive(waiting.id, workspace, ports)
+
+
+def keep(decision: Decision, environment: Environment, workspace: Workspace, ports: Ports) -> Placement:
+    """Keep the decision and leave it to a worker to go on; return how the version stands then."""
     placement = ports.registry.placement(workspace.model, environment.name, decision.version)
-    ports.registry.decide(
+    return ports.registry.decide(
         Approval(
             model=workspace.model,
             environment=environment.name,
@@ -41,8 +48,6 @@ def decide(decision: Decision, environment: Environment, workspace: Workspace, p
             at=ports.clock.now(),
         )
     )
-    waiting = waiting_run(decision.version, environment, workspace, ports)
-    return None if waiting is None else drive(waiting.id, workspace, ports)
 
 
 def waiting_run(version: int, environment: Environment, workspace: Workspace, ports: Ports) -> Run | None:

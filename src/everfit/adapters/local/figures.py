@@ -1,0 +1,46 @@
+"""Sums in SQL."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from everfit.adapters.local.database import Database
+from everfit.application.ports import Clock
+from everfit.application.ports.figures import Tally
+from everfit.domain.record import instant
+
+
+class SqlFigures:
+    """Implements ``Figures``."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def tallies(self) -> Sequence[Tally]:
+        with self._database.reading() as rows:
+            return [
+                Tally(
+                    model=row["model"],
+                    environment=row["environment"],
+                    outcome=row["outcome"],
+                    runs=row["runs"],
+                    newest=datetime.fromisoformat(row["newest"]),
+                )
+                for row in rows.all("select * from tally order by model, environment, outcome", {})
+            ]
+
+    def leases(self) -> int:
+        with self._database.reading() as rows:
+            row = rows.one(
+                "select count(*) as held from lease where owner is not null and expires > :now",
+                {"now": instant(self._clock.now())},
+            )
+            return 0 if row is None else int(row["held"])
+
+    def undelivered(self) -> int:
+        return 0
+
+    def check_writable(self) -> None:
+        with self._database.transaction() as rows:
+            # Deletes nothing, and yet finds out whether a lock and a write are to be had.
+            rows.write("delete from reply where caller is null")
