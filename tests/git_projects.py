@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from everfit.adapters.memory.clock import SettableClock
 from everfit.adapters.memory.inbox import MemoryInbox
@@ -15,7 +15,6 @@ from everfit.application.ports.repositories import Home, Refs, Remote
 from everfit.application.sources.git import GitSource
 from everfit.application.workspace import Workspace
 from everfit.domain.errors import BackendError, RequestError
-from everfit.domain.project import Repository
 from everfit.domain.trigger import EventEnd, TriggerEvent
 from tests.fakes import Fuse, Fused
 from tests.project_example import node_of, read_tree, with_keys
@@ -151,5 +150,5 @@ class GitProject:
 
     def workspace(self, url: str | None = None, **keys: Any) -> Workspace:
         made = a_workspace(**keys)
-        project = replace(made.project, repository=replace(cast("Repository", made.project.repository), url=url))
+        project = replace(made.project, repository=replace(made.project.repository, url=url))
         return Workspace(folder=str(self.folder), project=project)

@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from everfit.adapters.local.repositories import LocalRepositories
 from everfit.application.dispatch import dispatch
 from everfit.application.journal import drive
+from everfit.application.ports import Outbox
 from everfit.application.sources.git import GitSource
 from everfit.bootstrap import open_ports, open_workspace, state_folder
 from everfit.domain.run import Run
@@ -48,7 +49,7 @@ class MaskRecommender:
         self.workspace = open_workspace(self.git.folder, settings)
         self.ports = open_ports(self.workspace, settings, Silent())
         repositories = LocalRepositories(state_folder(self.git.folder, settings))
-        self.source = GitSource(self.ports.inbox, KeptOutbox(), repositories)
+        self.source = GitSource(self.ports.inbox, cast("Outbox", KeptOutbox()), repositories)
         self.source.keep([self.workspace])
         self.turn()
 

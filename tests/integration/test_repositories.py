@@ -108,7 +108,7 @@ def test_what_changed_between_two_commits_is_known(project: GitProject, reposito
     remote = repositories.home(project.workspace()).remote
     old = git(project.top, "rev-parse", "HEAD")
     new = project.commit("src/ü \n.py", "x = 1\n")
-    assert repositories.changed(remote, old, new) == {"src/ü \n.py"}
+    assert repositories.changed(remote, old, new) == frozenset({"src/ü \n.py"})
     assert repositories.changed(remote, "0" * 40, new) is None
 
 
@@ -118,10 +118,10 @@ def test_a_repository_elsewhere_is_fetched_from_once(
     """The working copy has not fetched from it yet, as it is when somebody else has pushed."""
     old = git(project.top, "rev-parse", "HEAD")
     new = project.commit("train.py", "print('two')\n")
-    assert repositories.changed(elsewhere, old, new) == {"train.py"}
+    assert repositories.changed(elsewhere, old, new) == frozenset({"train.py"})
     assert repositories.changed(elsewhere, old, "f" * 40) is None
     project.bare.rename(project.bare.with_name("gone"))
-    assert repositories.changed(elsewhere, old, new) == {"train.py"}
+    assert repositories.changed(elsewhere, old, new) == frozenset({"train.py"})
     with pytest.raises(BackendError, match=r"https://git\.example\.com/model does not answer"):
         repositories.changed(elsewhere, old, "f" * 40)
 
@@ -134,18 +134,18 @@ def test_a_server_that_gives_no_single_commit_is_asked_for_all(
     monkeypatch.setenv("GIT_CONFIG_VALUE_1", "0")
     old, middle = git(project.top, "rev-parse", "HEAD"), project.commit("train.py", "print('two')\n")
     new = project.commit("train.py", "print('three')\n")
-    assert repositories.changed(elsewhere, middle, new) == {"train.py"}
-    assert repositories.changed(elsewhere, old, middle) == {"train.py"}
+    assert repositories.changed(elsewhere, middle, new) == frozenset({"train.py"})
+    assert repositories.changed(elsewhere, old, middle) == frozenset({"train.py"})
 
 
 def test_a_mirror_that_a_kill_left_locked_is_made_anew(
     project: GitProject, repositories: LocalRepositories, elsewhere: Remote, tmp_path: Path
 ) -> None:
     old = git(project.top, "rev-parse", "HEAD")
-    assert repositories.changed(elsewhere, old, project.commit("a.py", "")) == {"a.py"}
+    assert repositories.changed(elsewhere, old, project.commit("a.py", "")) == frozenset({"a.py"})
     (mirror,) = (tmp_path / "home" / "git").glob("*/mirror")
     (mirror / "shallow.lock").touch()
-    assert repositories.changed(elsewhere, old, project.commit("b.py", "")) == {"a.py", "b.py"}
+    assert repositories.changed(elsewhere, old, project.commit("b.py", "")) == frozenset({"a.py", "b.py"})
     assert not (mirror / "shallow.lock").exists()
 
 

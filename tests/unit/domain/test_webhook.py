@@ -83,7 +83,7 @@ def test_a_push_names_its_branch_commit_and_paths() -> None:
     change = change_of(payload())
     assert isinstance(change, Pushed)
     assert (change.branch, change.commit, change.actor) == ("main", COMMIT, "mona")
-    assert change.paths == {"new.py", "old.py", "src/a.py"}
+    assert change.paths == frozenset({"new.py", "old.py", "src/a.py"})
 
 
 @pytest.mark.parametrize(

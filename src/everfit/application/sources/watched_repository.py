@@ -142,7 +142,8 @@ class WatchedRepository:
             since = now.isoformat()
             self._tell(NoticeKind.TROUBLE, since, str(error), now)
             self._inbox.accept((), {self._key: {**mark, "trouble": since}})
-        return max(every, min(every * 2 ** min(self._failures - 1, 10), LONGEST_PAUSE))
+        longer: timedelta = every * 2 ** min(self._failures - 1, 10)
+        return max(every, min(longer, LONGEST_PAUSE))
 
     def _tell(self, kind: NoticeKind, since: str, words: str, now: datetime) -> None:
         for member in self._members:
