@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from everfit.adapters.local.project_file import read_project
 from everfit.adapters.memory.clock import SettableClock
@@ -13,6 +13,7 @@ from everfit.adapters.memory.endpoints import MemoryEndpoints
 from everfit.adapters.memory.heart import StillHeart
 from everfit.adapters.memory.inbox import MemoryInbox
 from everfit.adapters.memory.jobs import Ended, MemoryJobs
+from everfit.adapters.memory.outbox import MemoryOutbox
 from everfit.adapters.memory.registry import MemoryRegistry
 from everfit.adapters.memory.run_store import MemoryRunStore
 from everfit.application.ports import Artifact, FrozenCode, Ports
@@ -182,6 +183,7 @@ class World:
         self.jobs = MemoryJobs(self._work)
         self.store = MemoryRunStore(self.clock, is_dead=lambda owner: owner != self.owner)
         self.inbox = MemoryInbox(self.store, self.clock)
+        self.outbox = MemoryOutbox()
         self.registry = MemoryRegistry(self.store, self.clock)
         self.endpoints = MemoryEndpoints()
         self.ids = CountedIds()
@@ -199,6 +201,7 @@ class World:
             "artifacts": self.artifacts,
             "store": self.store,
             "inbox": self.inbox,
+            "outbox": self.outbox,
             "registry": self.registry,
             "endpoints": self.endpoints,
             **instead,
@@ -210,7 +213,7 @@ class World:
             heart=StillHeart(),
             progress=Silent(),
             owner=self.owner,
-            **{name: Fused(port, self.fuse) for name, port in ports.items()},
+            **cast("dict[str, Any]", {name: Fused(port, self.fuse) for name, port in ports.items()}),
         )
 
     def environment(self, name: str = "production") -> Environment:

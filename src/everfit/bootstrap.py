@@ -1,8 +1,8 @@
 """The one place that chooses concrete adapters."""
 
 import glob
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from everfit.adapters.local.ids import TimedIds
 from everfit.adapters.local.inbox import SqlInbox
 from everfit.adapters.local.jobs import LocalJobs
 from everfit.adapters.local.machine import LocalMachine
+from everfit.adapters.local.outbox import SqlOutbox
 from everfit.adapters.local.processes import this_process
 from everfit.adapters.local.project_file import read_project
 from everfit.adapters.local.project_template import KINDS, write_template
@@ -75,6 +76,7 @@ def _ports(home: Path, settings: Settings, progress: Progress, database: Databas
         artifacts=LocalArtifacts(home),
         store=store,
         inbox=SqlInbox(database, clock),
+        outbox=SqlOutbox(database),
         registry=SqlRegistry(database, clock),
         endpoints=LocalEndpoints(home, settings.port),
         machine=LocalMachine(home),
@@ -147,30 +149,42 @@ class Installation:
     home: Path
     ports: Ports
     catalog: Catalog
-    lock: ServiceLock
-    holder: Holder
     changes: Callable[[], object]
     sources: Callable[[Inbox, Callable[[str], None]], Mapping[str, Source]]
 
 
-def open_installation(folders: Sequence[Path], settings: Settings, progress: Progress) -> Installation:
-    """Return the installation of the projects in and below *folders*."""
-    home = _shared_home(folders, settings)
+def open_installation(home: Path, folders: Sequence[Path], settings: Settings, progress: Progress) -> Installation:
+    """Return the installation of the projects in and below *folders*, with its state in *home*."""
     database = open_database(home, settings)
     ports = _ports(home, settings, progress, database)
-    me = this_process()
     return Installation(
         home=home,
         ports=ports,
         catalog=_catalog(folders, settings, ports),
-        lock=ServiceLock(home, shared=settings.database is not None),
-        holder=Holder(process=me.name, since=ports.clock.now().isoformat(timespec="seconds")),
         changes=Changes(database, POSTGRES if settings.database else SQLITE),
         sources=partial(_sources, home, ports),
     )
 
 
-def _shared_home(folders: Sequence[Path], settings: Settings) -> Path:
+@contextmanager
+def keeping(home: Path, settings: Settings) -> Generator[Callable[[str], None]]:
+    """Keep the state folder for the service of this process, and give what notes where that answers.
+
+    Raises:
+        BusyError: another service keeps it, and the database is a file.
+    """
+    lock = ServiceLock(home, shared=settings.database is not None)
+    holder = Holder(process=this_process().name, since=SystemClock().now().isoformat(timespec="seconds"))
+    with lock.held(holder):
+        yield lambda url: lock.note(replace(holder, url=url))
+
+
+def service_home(folders: Sequence[Path], settings: Settings) -> Path:
+    """Return the one state folder of the projects in and below *folders*.
+
+    Raises:
+        RequestError: a folder is not there, or they have several.
+    """
     for folder in folders:
         if not folder.is_dir():
             raise RequestError(f"There is no folder {folder}.")
@@ -181,6 +195,12 @@ def _shared_home(folders: Sequence[Path], settings: Settings) -> Path:
             "all, or set EVERFIT_HOME."
         )
     return homes.pop()
+
+
+def _catalog(folders: Sequence[Path], settings: Settings, ports: Ports) -> Catalog:
+    from everfit.adapters.local.catalog import FolderCatalog  # noqa: PLC0415 - only a service reads whole trees
+
+    return FolderCatalog(folders, partial(open_workspace, settings=settings), ports)
 
 
 def _sources(home: Path, ports: Ports, inbox: Inbox, wake: Callable[[str], None]) -> Mapping[str, Source]:

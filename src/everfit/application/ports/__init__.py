@@ -66,6 +66,7 @@ class Ports:
     artifacts: Artifacts
     store: RunStore
     inbox: Inbox
+    outbox: Outbox
     registry: Registry
     endpoints: Endpoints
     machine: Machine

@@ -6,6 +6,12 @@ alter table event add column new_bytes bigint not null default 0;
 alter table event add column detail text collate "C" not null default '{}';
 alter table event add column accepted text collate "C";
 alter table event add column ended text collate "C";
+drop trigger event_ends_once on event;
+update event set accepted = at, ended = case when state = 'pending' then null else at end;
+create trigger event_ends_once before update on event for each row when (old.state <> 'pending')
+  execute function refuse_change('an event ends once');
+drop index event_waiting;
+create index event_waiting on event (model, environment, place) where run is null and state = 'pending';
 create index event_of_model on event (model, place);
 create index event_of_state on event (state, place);
 create index event_ended on event (ended, place) where ended is not null;
@@ -39,13 +45,14 @@ insert into backlog
   where run is null and state = 'pending' group by model, environment, trigger_key, kind;
 
 create table unconsumed (
+  run text collate "C" not null primary key references run (id),
   model text collate "C" not null,
   environment text collate "C" not null,
   new_files bigint not null,
   new_rows bigint not null,
-  new_bytes bigint not null,
-  primary key (model, environment)
+  new_bytes bigint not null
 );
+create index unconsumed_of_environment on unconsumed (model, environment);
 
 create table mark (
   key text collate "C" not null primary key,

@@ -6,6 +6,12 @@ alter table event add column new_bytes integer not null default 0;
 alter table event add column detail text not null default '{}';
 alter table event add column accepted text;
 alter table event add column ended text;
+drop trigger event_ends_once;
+update event set accepted = at, ended = case when state = 'pending' then null else at end;
+create trigger event_ends_once before update on event when old.state <> 'pending'
+begin select raise(abort, 'an event ends once'); end;
+drop index event_waiting;
+create index event_waiting on event (model, environment, place) where run is null and state = 'pending';
 create index event_of_model on event (model, place);
 create index event_of_state on event (state, place);
 create index event_ended on event (ended, place) where ended is not null;
@@ -39,13 +45,14 @@ insert into backlog
   where run is null and state = 'pending' group by model, environment, trigger_key, kind;
 
 create table unconsumed (
+  run text not null primary key references run (id),
   model text not null,
   environment text not null,
   new_files integer not null,
   new_rows integer not null,
-  new_bytes integer not null,
-  primary key (model, environment)
+  new_bytes integer not null
 );
+create index unconsumed_of_environment on unconsumed (model, environment);
 
 create table mark (
   key text not null primary key,
