@@ -54,9 +54,10 @@ class RunningService:
         """Start it and wait until it says that it is ready."""
         self._process = self.launched()
         line = self._process.stdout.readline() if self._process.stdout else ""
-        assert line, f"the service did not start:\n{self.log}"
-        self.ready = json.loads(line)
-        assert self.ready.get("ready"), self.ready
+        self.ready = json.loads(line) if line else {}
+        if not self.ready.get("ready"):
+            self.kill()
+            raise AssertionError(f"the service did not start: {self.ready}\n{self.log}")
         return self
 
     def launched(self) -> subprocess.Popen[str]:

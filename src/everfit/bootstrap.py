@@ -210,7 +210,6 @@ def _sources(home: Path, ports: Ports, inbox: Inbox, wake: Callable[[str], None]
     from everfit.adapters.local.watched_folders import WatchedFolders  # noqa: PLC0415
     from everfit.application.sources.data import DataPorts, DataWatch  # noqa: PLC0415
     from everfit.application.sources.git import GitSource  # noqa: PLC0415
-    from everfit.application.sources.schedules import ScheduleSource  # noqa: PLC0415
 
     watch = DataPorts(
         inbox=inbox,
@@ -222,7 +221,6 @@ def _sources(home: Path, ports: Ports, inbox: Inbox, wake: Callable[[str], None]
         data=ports.data,
     )
     return {
-        "schedules": ScheduleSource(inbox, ports.clock),
         "data": DataWatch(watch),
         "repositories": GitSource(inbox, ports.outbox, LocalRepositories(home)),
     }

@@ -18,7 +18,7 @@ class Projects:
 
     def __init__(self, catalog: Catalog, changed: Callable[[], None]) -> None:
         self._catalog, self._changed = catalog, changed
-        self._troubles = dict(catalog.troubles())
+        self._troubles: dict[str, str] = {}
 
     def turn(self) -> float | None:
         """Look at the files."""

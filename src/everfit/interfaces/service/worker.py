@@ -18,8 +18,8 @@ SETTLING: Final = frozenset(step.name for step in LOOP if step.settles)
 class LoggedProgress:
     """Writes the steps of one run to the log; what a script prints is kept with its job."""
 
-    def __init__(self, run: Run) -> None:
-        self._name = f"{run.model}/{run.environment} {run.id}"
+    def __init__(self, name: str) -> None:
+        self._name = name
         self.step: str | None = None
 
     def step_started(self, name: str, attempt: int) -> None:
@@ -88,7 +88,7 @@ class Worker:
 
     def _driven(self, run: Run) -> Run:
         workspace = self._catalog.workspace(run.model)
-        self._progress = LoggedProgress(run)
+        self._progress = LoggedProgress(f"{run.model}/{run.environment} {run.id}")
         ports = replace(self._ports, progress=self._progress)
         if ports.registry.champion(run.model, run.environment) is not None:
             # What serves goes on serving while the next one is made.
