@@ -18,7 +18,7 @@ PATIENCE: Final = timedelta(minutes=1)
 """How long files that have come to rest wait for others that go on changing."""
 RETRY: Final = timedelta(minutes=1)
 SOON: Final = timedelta(milliseconds=500)
-REST: Final = 10
+REST: Final = 4
 """Looking takes at most one part in so many of the time."""
 
 
