@@ -163,7 +163,7 @@ def test_a_folder_is_looked_at_only_when_it_has_changed_and_now_and_then(watch: 
     watch.look()
     assert len(watch.inbox.accepted) == 1
     watch.repository.branches["main"] = THREE
-    watch.look(watch.now + timedelta(minutes=2))
+    watch.look(watch.now + LONGEST_PAUSE)
     assert len(watch.inbox.accepted) == 2
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,8 @@ from everfit.domain.repository_name import folder_of, is_folder, repository_name
 _BRANCHES: Final = "refs/heads/"
 _TAGS: Final = "refs/tags/"
 _PEELED: Final = "^{}"
+_COARSE: Final = 2_000_000_000
+"""Nanoseconds within which two changes may have one time."""
 
 
 class LocalRepositories:
@@ -62,10 +65,12 @@ class LocalRepositories:
         place = Path(remote.address, ".git") if Path(remote.address, ".git").exists() else Path(remote.address)
         if not (place / "refs").is_dir():
             return None
-        hasher = hashlib.sha256()
-        for path, changed in sorted(_changes(place)):
-            hasher.update(f"{path}\0{changed}\0".encode(errors="surrogateescape"))
-        return hasher.hexdigest()
+        changes = sorted(_changes(place))
+        newest = max((changed for _, changed in changes), default=0)
+        # Times of change are coarse: what has just changed may change again and look the same.
+        unsettled = time.time_ns() if newest > time.time_ns() - _COARSE else 0
+        words = "\0".join([str(unsettled), *(f"{path} {changed}" for path, changed in changes)])
+        return hashlib.sha256(words.encode(errors="surrogateescape")).hexdigest()
 
     def changed(self, remote: Remote, old: str, new: str) -> frozenset[str] | None:
         place = self._mirrors.holder(remote, old, new)

@@ -19,6 +19,7 @@ from everfit.domain.triggers import Push, Tag, Trigger
 GLANCE: Final = timedelta(seconds=5)
 """Time between two glances at a folder; only one that shows a change is followed by a look."""
 LONGEST_PAUSE: Final = timedelta(minutes=15)
+"""After this time a folder is looked at in any case, and a repository that does not answer is asked again."""
 TOLD_AFTER: Final = 3
 """People are told once it did not answer so often in a row: networks stumble."""
 ACTOR: Final = "git"
@@ -78,7 +79,8 @@ class WatchedRepository:
         every = min(member.workspace.project.repository.every for member in self._members)
         sign, last = self._repositories.sign(self._remote), self._last
         glance = every if sign is None else min(GLANCE, every)
-        if sign is not None and last is not None and sign == last.sign and timedelta(0) <= now - last.at < every:
+        longest = max(every, LONGEST_PAUSE)
+        if sign is not None and last is not None and sign == last.sign and timedelta(0) <= now - last.at < longest:
             return glance
         mark = self._inbox.marks(self._key).get(self._key, {})
         try:
