@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from everfit.adapters.local.listings import LocalListings
-from everfit.adapters.memory.inbox import MemoryInbox
 from everfit.application.sources.data import DataPorts, DataWatch
 from everfit.application.workspace import Workspace
 from everfit.domain.notice import Notice
@@ -65,7 +64,7 @@ class Watched:
         self.home = folder / ".everfit"
         self.now = START
         self.world = World()
-        self.inbox = MemoryInbox(self.world.store, self.world.clock)
+        self.inbox = self.world.inbox
         self.outbox, self.folders = KeptOutbox(), ToldFolders()
         self._passed = 0
         self.listings: Any = LocalListings(self.home, patience=PATIENT, age=timedelta(0))

@@ -26,8 +26,8 @@ from everfit.domain.errors import BackendError, RequestError, StateError
 from everfit.domain.listing import moving, settled
 from everfit.domain.notice import Notice, NoticeKind
 
-POLL: Final = timedelta(milliseconds=250)
-"""Time between two questions whether a folder has changed."""
+POLL: Final = timedelta(seconds=1)
+"""Time between two questions whether a folder has changed; whoever watches folders also wakes the watch."""
 REFRESH: Final = timedelta(minutes=1)
 """Time between two checks that the folders that are watched are still the ones there."""
 TIDY: Final = timedelta(minutes=10)
