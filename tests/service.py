@@ -52,7 +52,7 @@ class RunningService:
 
     def start(self) -> "RunningService":
         """Start it and wait until it says that it is ready."""
-        self._process = self.launched()
+        self._process = self._launched()
         line = self._process.stdout.readline() if self._process.stdout else ""
         self.ready = json.loads(line) if line else {}
         if not self.ready.get("ready"):
@@ -60,7 +60,17 @@ class RunningService:
             raise AssertionError(f"the service did not start: {self.ready}\n{self.log}")
         return self
 
-    def launched(self) -> subprocess.Popen[str]:
+    def refused(self) -> tuple[int, str]:
+        """Start it where it must refuse to; return the exit code and the sentence."""
+        process = self._launched()
+        try:
+            out, _ = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
+            process.communicate()
+        return process.returncode, json.loads(out)["error"]
+
+    def _launched(self) -> subprocess.Popen[str]:
         """Start it and wait for nothing."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("EVERFIT_", "SM_"))}
         with self._log.open("a") as log:

@@ -143,6 +143,7 @@ class Installation:
 
     Args:
         changes: gives another value whenever anybody has written to the database.
+        is_alone: whether no other service can keep the same database.
         sources: makes the sources of events by name, given the inbox and what wakes the source of a name.
     """
 
@@ -150,6 +151,7 @@ class Installation:
     ports: Ports
     catalog: Catalog
     changes: Callable[[], object]
+    is_alone: bool
     sources: Callable[[Inbox, Callable[[str], None]], Mapping[str, Source]]
 
 
@@ -162,6 +164,7 @@ def open_installation(home: Path, folders: Sequence[Path], settings: Settings, p
         ports=ports,
         catalog=_catalog(folders, settings, ports),
         changes=Changes(database, POSTGRES if settings.database else SQLITE),
+        is_alone=settings.database is None,
         sources=partial(_sources, home, ports),
     )
 

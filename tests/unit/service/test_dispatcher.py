@@ -30,9 +30,13 @@ class Projects:
 
     def __init__(self, workspace: Workspace) -> None:
         self.kept = {workspace.model: workspace}
+        self.broken: dict[str, str] = {}
 
     def workspaces(self) -> Mapping[str, Workspace]:
         return self.kept
+
+    def troubles(self) -> Mapping[str, str]:
+        return self.broken
 
     def workspace(self, model: str) -> Workspace:
         if model not in self.kept:
@@ -64,7 +68,12 @@ class Bench:
         self.written, self.seconds = 0, 0.0
         self.work = Work(lambda: None, lambda: self.seconds)
         self.dispatcher = Dispatcher(
-            self.work, cast("Any", self.projects), self.ports, lambda: self.written, lambda: self.seconds
+            self.work,
+            cast("Any", self.projects),
+            self.ports,
+            lambda: self.written,
+            is_alone=True,
+            seconds=lambda: self.seconds,
         )
         self.worker = Worker("worker-1", self.work, cast("Any", self.projects), self.ports, self.dispatcher.forget)
         self.dispatcher.turn()
@@ -189,6 +198,7 @@ def test_a_run_waits_for_a_person_and_goes_on_when_that_one_has_decided() -> Non
     bench.dispatcher.turn()
     assert bench.worker.turn() is None
     approve(bench, version=1)
+    bench.pass_time(timedelta(seconds=1))
     after = bench.go()
     assert after is not None
     assert (after.outcome, bench.world.serving()) == (Outcome.DEPLOYED, 1)
@@ -213,6 +223,45 @@ def test_a_run_of_a_model_that_is_not_served_waits() -> None:
     run = bench.go()
     assert run is not None
     assert run.outcome is Outcome.DEPLOYED
+
+
+def test_what_waits_for_a_project_that_was_removed_ends_with_that_reason() -> None:
+    bench = Bench(pace=Pace(quiet_for=QUIET))
+    bench.event("one")
+    bench.go()
+    bench.projects.kept = {}
+    bench.dispatcher.forget()
+    bench.go()
+    assert bench.ends() == [EventEnd.PENDING]
+    bench.pass_time(timedelta(minutes=1))
+    bench.go()
+    (record,) = bench.world.inbox.events(model="line")
+    assert (record.end, record.reason and "no project of the model line" in record.reason) == (EventEnd.SKIPPED, True)
+
+
+def test_a_run_that_was_left_in_a_project_that_was_removed_ends() -> None:
+    bench = Bench()
+    bench.event("one")
+    bench.dispatcher.turn()
+    bench.projects.kept = {}
+    bench.dispatcher.forget()
+    bench.go()
+    bench.pass_time(timedelta(minutes=1))
+    run = bench.go()
+    assert run is not None
+    assert run.outcome is Outcome.FAILED
+    assert bench.ends() == [EventEnd.FAILED]
+
+
+def test_nothing_ends_while_a_project_file_is_broken_that_may_be_the_one() -> None:
+    bench = Bench(pace=Pace(quiet_for=QUIET))
+    bench.event("one")
+    bench.projects.kept, bench.projects.broken = {}, {"somewhere": "broken"}
+    bench.dispatcher.forget()
+    bench.go()
+    bench.pass_time(timedelta(hours=1))
+    bench.go()
+    assert bench.ends() == [EventEnd.PENDING]
 
 
 @pytest.mark.parametrize("call", ["all_waiting", "start"])

@@ -34,7 +34,9 @@ class Service:
         inbox = cast("Inbox", WakingInbox(installation.ports.inbox, self.wake))
         self.ports: Ports = replace(installation.ports, inbox=inbox, leaving=self._leaving.is_set)
         self._work = Work(self._wake_workers)
-        self._dispatcher = Dispatcher(self._work, self._catalog, self.ports, installation.changes)
+        self._dispatcher = Dispatcher(
+            self._work, self._catalog, self.ports, installation.changes, is_alone=installation.is_alone
+        )
         self._dispatching = self._part("dispatcher", self._dispatcher.turn)
         names = [f"worker-{number}" for number in range(1, workers + 1)]
         self._crew = [Worker(name, self._work, self._catalog, self.ports, self._settled) for name in names]
