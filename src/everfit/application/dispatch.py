@@ -3,11 +3,11 @@
 from everfit.application.ports import Ports
 from everfit.application.retraining import start
 from everfit.application.workspace import Workspace
-from everfit.domain.errors import BusyError, NotFoundError, ProjectError, RefusedError
+from everfit.domain.errors import NotFoundError, ProjectError, RefusedError
 from everfit.domain.inbox import Waiting
 from everfit.domain.pacing import Held, Start, State, decide, month_of, pause_of
 from everfit.domain.run import Run
-from everfit.domain.trigger import EventEnd, TriggerKind
+from everfit.domain.triggers import FORCED
 
 __all__ = ["Held", "Start", "answer", "dispatch"]
 
@@ -29,10 +29,7 @@ def dispatch(model: str, environment: str, workspace: Workspace, ports: Ports) -
         return decision
     try:
         return start(ports.ids.run_id(ports.clock.now()), workspace, place, ports)
-    except BusyError as error:
-        return Held(until=None, why=str(error))
-    except (RefusedError, NotFoundError, ProjectError) as error:
-        ports.inbox.skip(model, environment, str(error))
+    except (RefusedError, NotFoundError, ProjectError):
         return None
 
 
@@ -49,14 +46,6 @@ def answer(waiting: Waiting, workspace: Workspace, ports: Ports) -> Start | Held
         last_started=ports.inbox.last_started(model, environment),
         started_this_month=0 if budget is None else ports.inbox.started_since(model, environment, month_of(now)),
         budget=budget,
-        forced=budget is not None and _is_forced(waiting, ports),
+        forced=FORCED in waiting.backlogs,
     )
     return decide(waiting, triggers, state, now)
-
-
-def _is_forced(waiting: Waiting, ports: Ports) -> bool:
-    """Tell whether a person asks for a run whatever it costs; of the newest events, which is where a person looks."""
-    if all(backlog.kind is not TriggerKind.API for backlog in waiting.backlogs.values()):
-        return False
-    newest = ports.inbox.events(model=waiting.model, environment=waiting.environment, end=EventEnd.PENDING)
-    return any(record.event.detail.get("force") is True for record in newest if record.run is None)

@@ -1,16 +1,16 @@
 """Start a run, or go on with one that was interrupted."""
 
 from dataclasses import dataclass
-from typing import Final
 
 from everfit.application.journal import LEASE, drive
 from everfit.application.ports import Ports
 from everfit.application.tagged import tagged_version
 from everfit.application.workspace import Workspace
-from everfit.domain.errors import NotFoundError, Problem, ProjectError, RefusedError
+from everfit.domain.errors import BusyError, NotFoundError, Problem, ProjectError, RefusedError
 from everfit.domain.project import Backend, Environment
 from everfit.domain.run import Run, RunId
-from everfit.domain.trigger import EventEnd, TriggerEvent, TriggerKind, Wish
+from everfit.domain.trigger import TriggerEvent, TriggerKind, Wish
+from everfit.domain.triggers import BY_API, FORCED
 from everfit.domain.version import Standing
 from everfit.domain.wish import detail_of, together, wish_of
 from everfit.domain.words import nearest
@@ -59,14 +59,17 @@ def retrain(request: Request, workspace: Workspace, ports: Ports) -> Run:
     interrupted = unfinished(workspace, environment, ports)
     if interrupted is not None:
         return drive(interrupted.id, workspace, ports)
+    name = ports.ids.run_id(ports.clock.now())
     # Held before the run is written, so that no service beside this process takes it up.
-    claim = ports.store.claim(workspace.model, environment.name, owner=ports.owner, lease=LEASE)
+    claim = ports.store.reserve(workspace.model, environment.name, owner=ports.owner, lease=LEASE, run=name)
     try:
-        run = begin(request, workspace, environment, ports)
+        begun = begin(request, workspace, environment, ports, name=name).id
     except BaseException:
         ports.store.release(claim)
         raise
-    return drive(run.id, workspace, ports)
+    if begun != name:
+        ports.store.release(claim)
+    return drive(begun, workspace, ports)
 
 
 def unfinished(workspace: Workspace, environment: Environment, ports: Ports) -> Run | None:
@@ -84,16 +87,22 @@ def is_decided(run: Run, ports: Ports) -> bool:
     return ports.registry.placement(run.model, run.environment, run.version).standing is not Standing.PENDING
 
 
-def begin(request: Request, workspace: Workspace, environment: Environment, ports: Ports) -> Run:
-    """Write the trigger event, then the run that it and all that waits join; nothing has been done for it yet."""
+def begin(
+    request: Request, workspace: Workspace, environment: Environment, ports: Ports, *, name: RunId | None = None
+) -> Run:
+    """Write the trigger event, then the run that it and all that waits join; nothing has been done for it yet.
+
+    Args:
+        name: of the run; None makes one.
+    """
     promoted_version(request.promote, workspace, environment, ports)
     now = ports.clock.now()
-    run = ports.ids.run_id(now)
+    run = name or ports.ids.run_id(now)
     wish = Wish(force=request.force, accept_schema=request.accept_schema, promote=request.promote)
     event = TriggerEvent(
         id=f"api:{run}",
         kind=TriggerKind.API,
-        trigger="api",
+        trigger=FORCED if request.force else BY_API,
         model=workspace.model,
         environment=environment.name,
         actor=request.actor,
@@ -102,13 +111,57 @@ def begin(request: Request, workspace: Workspace, environment: Environment, port
         detail=detail_of(wish),
     )
     ports.inbox.accept((event,))
-    return start(run, workspace, environment, ports, by=event)
+    started = start(run, workspace, environment, ports, by=event)
+    if started is not None:
+        return started
+    # A service was quicker: its run took the event along, or the event waits for the run after it.
+    taken = ports.inbox.event(workspace.model, environment.name, event.id).run
+    return _unfinished(workspace, environment, ports) if taken is None else ports.store.run(RunId(taken))
+
+
+def _unfinished(workspace: Workspace, environment: Environment, ports: Ports) -> Run:
+    found = ports.store.unfinished(workspace.model, environment.name)
+    if found is None:
+        raise BusyError(f"{workspace.model} in {environment.name} was taken just now; try again.")
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What the waiting events ask for together.
+
+    Args:
+        oldest: of them; None when none waits.
+        seen: place of the newest of them.
+    """
+
+    wish: Wish
+    oldest: TriggerEvent | None
+    seen: int
+
+
+def _asked(model: str, environment: str, ports: Ports) -> _Asked:
+    """Read what waits, a page at a time, however much there is."""
+    asked = _Asked(wish=Wish(), oldest=None, seen=0)
+    before: int | None = None
+    while True:
+        page = ports.inbox.joining(model, environment, before=before)
+        if not page:
+            return asked
+        asked = _Asked(
+            wish=together(asked.wish, wish_of([record.event for record in page])),
+            oldest=page[-1].event,
+            seen=asked.seen or page[0].place,
+        )
+        before = page[-1].place
 
 
 def start(
     run: RunId, workspace: Workspace, environment: Environment, ports: Ports, *, by: TriggerEvent | None = None
-) -> Run:
-    """Write the run that everything joins that waits now.
+) -> Run | None:
+    """Write the run that everything joins that waits now; None when nothing does, or another run has not ended.
+
+    What can never start ends as skipped, with the reason.
 
     Args:
         by: what started it; None means the oldest of what waits.
@@ -116,48 +169,42 @@ def start(
     Raises:
         ProjectError: this release cannot run in the environment.
         RefusedError: there is nothing to promote.
-        BusyError: another run has not ended.
     """
-    _check_backend(environment)
-    newest = ports.inbox.events(model=workspace.model, environment=environment.name, end=EventEnd.PENDING, limit=1)
-    wish, oldest = _wished(workspace.model, environment.name, ports)
-    first = by or oldest
-    wanted = wish.promote if wish.promote is not None else tagged_version(wish, workspace, environment, ports)
-    promote = promoted_version(wanted, workspace, environment, ports)
+    asked = _asked(workspace.model, environment.name, ports)
+    if asked.oldest is None:
+        return None
+    try:
+        queued = _queued(run, asked, workspace, environment, ports, by=by or asked.oldest)
+    except (RefusedError, NotFoundError, ProjectError) as error:
+        ports.inbox.skip(workspace.model, environment.name, str(error), seen=asked.seen)
+        raise
     _trim_older_runs(workspace, environment, ports)
-    return ports.inbox.start(
-        Run(
-            id=run,
-            model=workspace.model,
-            environment=environment.name,
-            started=ports.clock.now(),
-            actor="unknown" if first is None else first.actor,
-            cause=TriggerKind.API.value if first is None else first.kind.value,
-            force=wish.force,
-            accept_schema=wish.accept_schema,
-            hold=wish.hold,
-            commit=wish.commit,
-            release=wish.release,
-            promote=promote,
-        ),
-        seen=newest[0].place if newest else None,
+    try:
+        return ports.inbox.start(queued, seen=asked.seen)
+    except BusyError:
+        return None
+
+
+def _queued(
+    run: RunId, asked: _Asked, workspace: Workspace, environment: Environment, ports: Ports, *, by: TriggerEvent
+) -> Run:
+    _check_backend(environment)
+    wish = asked.wish
+    wanted = wish.promote if wish.promote is not None else tagged_version(wish, workspace, environment, ports)
+    return Run(
+        id=run,
+        model=workspace.model,
+        environment=environment.name,
+        started=ports.clock.now(),
+        actor=by.actor,
+        cause=by.kind.value,
+        force=wish.force,
+        accept_schema=wish.accept_schema,
+        hold=wish.hold,
+        commit=wish.commit,
+        release=wish.release,
+        promote=promoted_version(wanted, workspace, environment, ports),
     )
-
-
-PAGE: Final = 1_000
-
-
-def _wished(model: str, environment: str, ports: Ports) -> tuple[Wish, TriggerEvent | None]:
-    """Return what the waiting events ask for together, and the first of them; a page of them at a time is read."""
-    wish, first, before = Wish(), None, None
-    while True:
-        page = ports.inbox.events(model=model, environment=environment, end=EventEnd.PENDING, before=before, limit=PAGE)
-        events = [record.event for record in page if record.run is None]
-        wish = together(wish, wish_of(events))
-        first = events[-1] if events else first
-        if len(page) < PAGE:
-            return wish, first
-        before = page[-1].place
 
 
 def _check_backend(environment: Environment) -> None:

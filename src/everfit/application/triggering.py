@@ -11,6 +11,7 @@ from everfit.domain.errors import RequestError
 from everfit.domain.inbox import Pause
 from everfit.domain.run import Cancellation, Run, RunId
 from everfit.domain.trigger import EventRecord, TriggerEvent, TriggerKind, Wish
+from everfit.domain.triggers import BY_API, FORCED
 from everfit.domain.wish import detail_of
 
 LARGEST_DETAIL: Final = 16_000
@@ -45,7 +46,7 @@ def request(demand: Demand, workspace: Workspace, ports: Ports) -> EventRecord:
     event = TriggerEvent(
         id=f"api:{demand.id or ports.ids.run_id(now)}",
         kind=TriggerKind.API,
-        trigger="api",
+        trigger=FORCED if demand.wish.force else BY_API,
         model=workspace.model,
         environment=environment.name,
         actor=demand.actor,

@@ -28,15 +28,13 @@ def is_free(lease: Lease, now: datetime) -> bool:
     return lease.owner is None or now >= lease.expires
 
 
-def is_reserved(lease: Lease, owner: str) -> bool:
-    """Return whether the owner holds it for a run that it is about to write."""
-    return lease.owner == owner and lease.run is None
+def is_reserved(lease: Lease, owner: str, run: str | None) -> bool:
+    """Return whether the owner holds it for that run; only the first claim of a run may ask."""
+    return lease.owner == owner and run is not None and lease.run == run
 
 
 def taken(before: Lease | None, owner: str, run: str | None, now: datetime, length: timedelta) -> Lease:
-    """Return the lease as its next owner has it, with the next fence; whoever reserved it goes on with its own."""
-    if before is not None and is_reserved(before, owner):
-        return Lease(owner=owner, fence=before.fence, run=run, since=before.since, renewed=now, expires=now + length)
+    """Return the lease as its next owner has it, with the next fence."""
     fence = 1 if before is None else before.fence + 1
     return Lease(owner=owner, fence=fence, run=run, since=now, renewed=now, expires=now + length)
 

@@ -7,6 +7,9 @@ from typing import Final
 from everfit.domain.trigger import Amount, TriggerKind
 
 AT_ONCE: Final = timedelta(0)
+BY_API: Final = "api"
+FORCED: Final = "api:forced"
+"""Keys of what a person or a program asks for; what is forced waits for no pace and no budget."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from everfit.domain.errors import IllegalMoveError, RunFailedError
-from everfit.domain.lease import Lease, is_free, lost_message, rebased, renewed, taken
+from everfit.domain.lease import Lease, is_free, is_reserved, lost_message, rebased, renewed, taken
 from everfit.domain.record import from_plain, instant, to_plain
 from everfit.domain.result import LARGEST_RESULT, read, written
 from everfit.domain.run import TRANSITIONS, Outcome, RunMove, RunState, StepOutcome, claimed, ended, started_again
@@ -71,10 +71,12 @@ def test_the_fence_grows_whatever_the_clock_does(times: list[datetime]) -> None:
         assert lease.fence == number
 
 
-def test_whoever_reserved_a_place_goes_on_with_its_own_fence() -> None:
-    reserved = taken(None, "worker", None, START, LENGTH)
-    assert taken(reserved, "worker", "run-1", START, LENGTH).fence == reserved.fence
-    assert taken(reserved, "another", "run-1", START, LENGTH).fence > reserved.fence
+def test_a_place_is_reserved_for_one_run_of_one_owner() -> None:
+    reserved = taken(None, "worker", "run-1", START, LENGTH)
+    assert is_reserved(reserved, "worker", "run-1")
+    assert not is_reserved(reserved, "another", "run-1")
+    assert not is_reserved(reserved, "worker", "run-2")
+    assert not is_reserved(taken(None, "worker", None, START, LENGTH), "worker", None)
 
 
 @given(moments, moments)

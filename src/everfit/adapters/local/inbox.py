@@ -69,9 +69,9 @@ class SqlInbox:
             inbox_rows.join(rows, run, seen)
             return run
 
-    def skip(self, model: str, environment: str, reason: str) -> int:
+    def skip(self, model: str, environment: str, reason: str, seen: int | None = None) -> int:
         with self._database.transaction() as rows:
-            return inbox_rows.end_waiting(rows, model, environment, reason, self._clock.now())
+            return inbox_rows.end_waiting(rows, model, environment, reason, self._clock.now(), seen)
 
     def refuse(self, event: TriggerEvent, reason: str) -> bool:
         with self._database.transaction() as rows:
@@ -83,6 +83,12 @@ class SqlInbox:
         if found is None:
             raise NotFoundError(f"{model} in {environment} has accepted no trigger event {event!r}.")
         return found
+
+    def joining(
+        self, model: str, environment: str, *, before: int | None = None, limit: int = 1_000
+    ) -> Sequence[EventRecord]:
+        with self._database.reading() as rows:
+            return inbox_rows.waiting_events(rows, model, environment, before, limit)
 
     def events(
         self,
@@ -153,14 +159,16 @@ class SqlInbox:
     def archive(self, ended_before: datetime, limit: int = 10_000) -> Sequence[EventRecord]:
         with self._database.reading() as rows:
             found = rows.all(
-                "select * from event where ended < :before order by place limit :limit",
+                "select * from event where ended < :before order by ended, place limit :limit",
                 {"before": instant(ended_before), "limit": limit},
             )
             return [inbox_rows.record_of(row) for row in found]
 
-    def drop(self, up_to: int, ended_before: datetime) -> int:
+    def drop(self, up_to: EventRecord) -> int:
+        if up_to.ended is None:
+            return 0
         with self._database.transaction() as rows:
             return rows.write(
-                "delete from event where ended < :before and place <= :place",
-                {"before": instant(ended_before), "place": up_to},
+                "delete from event where ended is not null and (ended, place) <= (:ended, :place)",
+                {"ended": instant(up_to.ended), "place": up_to.place},
             )

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from everfit.adapters.local.database import Row, Statements
 from everfit.domain.inbox import Backlog, Waiting
@@ -11,7 +11,21 @@ from everfit.domain.record import instant
 from everfit.domain.run import Run
 from everfit.domain.trigger import Amount, EventEnd, EventRecord, TriggerEvent, TriggerKind
 
-NOTHING = Amount()
+EVERY: Final = 2**62
+"""Is larger than the place of any event."""
+NOTHING: Final = Amount()
+BACKLOG: Final = (
+    "select coalesce(sum(new_files), 0) as new_files, coalesce(sum(new_rows), 0) as new_rows,"
+    " coalesce(sum(new_bytes), 0) as new_bytes from backlog where model = :model and environment = :environment"
+)
+UNCONSUMED: Final = (
+    "select coalesce(sum(new_files), 0) as new_files, coalesce(sum(new_rows), 0) as new_rows,"
+    " coalesce(sum(new_bytes), 0) as new_bytes from unconsumed where model = :model and environment = :environment"
+)
+ALL_UNCONSUMED: Final = (
+    "select model, environment, sum(new_files) as new_files, sum(new_rows) as new_rows, sum(new_bytes) as new_bytes"
+    " from unconsumed group by model, environment"
+)
 
 
 def add_event(
@@ -68,26 +82,48 @@ def join(rows: Statements, run: Run, seen: int | None) -> None:
         seen: place of the newest event that joins; None takes all.
     """
     place = _place(run.model, run.environment)
+    before = _sum(rows, BACKLOG, place)
     rows.write(
         "update event set run = :run where model = :model and environment = :environment and run is null"
-        " and state = 'pending' and (:seen = 0 or place <= :seen)",
-        {**place, "run": run.id, "seen": seen or 0},
-    )
-    rows.write(
-        "insert into unconsumed (model, environment, new_files, new_rows, new_bytes)"
-        " select model, environment, sum(new_files), sum(new_rows), sum(new_bytes) from backlog"
-        " where model = :model and environment = :environment group by model, environment"
-        " on conflict (model, environment) do update set new_files = unconsumed.new_files + excluded.new_files,"
-        " new_rows = unconsumed.new_rows + excluded.new_rows, new_bytes = unconsumed.new_bytes + excluded.new_bytes",
-        place,
+        " and state = 'pending' and place <= :seen",
+        {**place, "run": run.id, "seen": EVERY if seen is None else seen},
     )
     clear_backlog(rows, run.model, run.environment)
     if seen is not None:
         _count_anew(rows, place)
+    _keep_unconsumed(rows, run, before, _sum(rows, BACKLOG, place))
+
+
+def _keep_unconsumed(rows: Statements, run: Run, before: Amount, after: Amount) -> None:
+    """Note what the run was started for, with what runs left that ended without having learnt from it for good."""
+    place = _place(run.model, run.environment)
+    all_kept = _sum(rows, UNCONSUMED, place)
+    rows.write(
+        "delete from unconsumed where model = :model and environment = :environment"
+        " and run in (select id from run where state = 'ended')",
+        place,
+    )
+    of_open = _sum(rows, UNCONSUMED, place)
+    amount = Amount(
+        files=all_kept.files - of_open.files + before.files - after.files,
+        rows=all_kept.rows - of_open.rows + before.rows - after.rows,
+        bytes=all_kept.bytes - of_open.bytes + before.bytes - after.bytes,
+    )
+    if amount != NOTHING:
+        rows.write(
+            "insert into unconsumed (run, model, environment, new_files, new_rows, new_bytes)"
+            " values (:run, :model, :environment, :new_files, :new_rows, :new_bytes)",
+            {**place, **_amount(amount), "run": run.id},
+        )
+
+
+def _sum(rows: Statements, query: str, place: Mapping[str, object]) -> Amount:
+    row = rows.one(query, place)
+    return NOTHING if row is None else _amount_of(row)
 
 
 def _count_anew(rows: Statements, place: Mapping[str, object]) -> None:
-    """Sum up what still waits, and take it off what the run was started for."""
+    """Sum up what still waits."""
     rows.write(
         "insert into backlog (model, environment, trigger_key, kind, events, first_at, last_at, new_files, new_rows,"
         " new_bytes) select model, environment, trigger_key, kind, count(*), min(accepted), max(accepted),"
@@ -95,18 +131,15 @@ def _count_anew(rows: Statements, place: Mapping[str, object]) -> None:
         " and run is null and state = 'pending' group by model, environment, trigger_key, kind",
         place,
     )
-    for column in ("new_files", "new_rows", "new_bytes"):
-        rows.write(
-            f"update unconsumed set {column} = {column} - (select coalesce(sum({column}), 0) from backlog"  # noqa: S608
-            " where model = :model and environment = :environment)"
-            " where model = :model and environment = :environment",
-            place,
-        )
 
 
-def consume(rows: Statements, model: str, environment: str) -> None:
-    """Write that a run has learnt from all that was there."""
-    rows.write("delete from unconsumed where model = :model and environment = :environment", _place(model, environment))
+def consume(rows: Statements, run: Run) -> None:
+    """Write that the run has learnt from all that was there when it started."""
+    rows.write(
+        "delete from unconsumed where model = :model and environment = :environment and run in"
+        " (select id from run where place <= (select place from run where id = :run))",
+        {**_place(run.model, run.environment), "run": run.id},
+    )
 
 
 def clear_backlog(rows: Statements, model: str, environment: str) -> None:
@@ -114,26 +147,26 @@ def clear_backlog(rows: Statements, model: str, environment: str) -> None:
     rows.write("delete from backlog where model = :model and environment = :environment", _place(model, environment))
 
 
-def end_waiting(rows: Statements, model: str, environment: str, reason: str, now: datetime) -> int:
-    """End every event that waits as skipped."""
+def end_waiting(rows: Statements, model: str, environment: str, reason: str, now: datetime, seen: int | None) -> int:
+    """End every event that waits as skipped, up to the place *seen*."""
+    place = _place(model, environment)
     changed = rows.write(
         "update event set state = 'skipped', reason = :reason, ended = :now where model = :model"
-        " and environment = :environment and run is null and state = 'pending'",
-        {**_place(model, environment), "reason": reason, "now": instant(now)},
+        " and environment = :environment and run is null and state = 'pending' and place <= :seen",
+        {**place, "reason": reason, "now": instant(now), "seen": EVERY if seen is None else seen},
     )
     clear_backlog(rows, model, environment)
+    if seen is not None:
+        _count_anew(rows, place)
     return changed
 
 
 def end_events(rows: Statements, run: Run, *, first: EventEnd, others: EventEnd, now: datetime) -> None:
     """Write how the events of the run ended."""
-    reason = run.reason
-    if run.cancellation is not None and first is EventEnd.SKIPPED:
-        reason = f"cancelled by {run.cancellation.actor}: {run.cancellation.reason}"
     rows.write(
         "update event set reason = :reason, ended = :now, state = case when place ="
         " (select min(place) from event where run = :run) then :first else :others end where run = :run",
-        {"run": run.id, "first": first.value, "others": others.value, "reason": reason, "now": instant(now)},
+        {"run": run.id, "first": first.value, "others": others.value, "reason": run.reason, "now": instant(now)},
     )
 
 
@@ -141,17 +174,16 @@ def waiting_of(rows: Statements, model: str, environment: str) -> Waiting:
     """Return what waits in one place."""
     place = _place(model, environment)
     found = rows.all("select * from backlog where model = :model and environment = :environment", place)
-    old = rows.one("select * from unconsumed where model = :model and environment = :environment", place)
-    return _waiting(model, environment, found, old)
+    return _waiting(model, environment, found, _sum(rows, UNCONSUMED, place))
 
 
 def all_waiting(rows: Statements) -> Sequence[Waiting]:
     """Return what waits wherever something does."""
     places: dict[tuple[str, str], list[Row]] = {}
-    for row in rows.all("select * from backlog order by first_at", {}):
+    for row in rows.all("select * from backlog order by first_at, model, environment", {}):
         places.setdefault((row["model"], row["environment"]), []).append(row)
-    kept = {(row["model"], row["environment"]): row for row in rows.all("select * from unconsumed", {})}
-    return [_waiting(*place, found, kept.get(place)) for place, found in places.items()]
+    kept = {(row["model"], row["environment"]): _amount_of(row) for row in rows.all(ALL_UNCONSUMED, {})}
+    return [_waiting(*place, found, kept.get(place, NOTHING)) for place, found in places.items()]
 
 
 def event_of(rows: Statements, model: str, environment: str, event: str) -> EventRecord | None:
@@ -161,6 +193,16 @@ def event_of(rows: Statements, model: str, environment: str, event: str) -> Even
         {**_place(model, environment), "id": event},
     )
     return None if row is None else record_of(row)
+
+
+def waiting_events(rows: Statements, model: str, environment: str, before: int | None, limit: int) -> list[EventRecord]:
+    """Return events that wait for a run to join, newest first."""
+    found = rows.all(
+        "select * from event where model = :model and environment = :environment and run is null and state = 'pending'"
+        " and place < :before order by place desc limit :limit",
+        {**_place(model, environment), "before": EVERY if before is None else before, "limit": limit},
+    )
+    return [record_of(row) for row in found]
 
 
 def newest_events(rows: Statements, filters: Mapping[str, object], before: int | None, limit: int) -> list[EventRecord]:
@@ -201,7 +243,7 @@ def record_of(row: Row) -> EventRecord:
     )
 
 
-def _waiting(model: str, environment: str, found: Sequence[Row], old: Row | None) -> Waiting:
+def _waiting(model: str, environment: str, found: Sequence[Row], unconsumed: Amount) -> Waiting:
     backlogs = [
         Backlog(
             kind=TriggerKind(row["kind"]),
@@ -217,7 +259,7 @@ def _waiting(model: str, environment: str, found: Sequence[Row], old: Row | None
         model=model,
         environment=environment,
         backlogs={backlog.trigger or backlog.kind.value: backlog for backlog in backlogs},
-        unconsumed=NOTHING if old is None else _amount_of(old),
+        unconsumed=unconsumed,
     )
 
 

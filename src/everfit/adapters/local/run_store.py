@@ -74,20 +74,31 @@ class SqlRunStore:
     ) -> Claim:
         with self._database.transaction() as rows:
             before = lease_of(rows, model, environment)
-            if before is not None and not take_over and not self._may_take(before, owner):
+            own = before if self._is_reserved(rows, before, owner, run) else None
+            if before is not None and own is None and not take_over and not self._may_take(before):
                 taken = None
                 rebased = leases.rebased(before, self._clock.now())
                 if rebased != before:
                     # Kept although the claim is refused: a clock that jumped back is found out by who waits.
                     keep_lease(rows, model, environment, rebased)
             else:
-                taken = leases.taken(before, owner, run, self._clock.now(), lease)
+                now = self._clock.now()
+                taken = leases.renewed(own, now, lease) if own else leases.taken(before, owner, run, now, lease)
                 keep_lease(rows, model, environment, taken)
                 if run is not None:
                     run_rows.keep_run(rows, claimed(self._run_there(rows, run, model, environment), taken.fence))
         if taken is None:
             raise _busy(before, model, environment)
         return Claim(model=model, environment=environment, owner=owner, fence=taken.fence, run=run)
+
+    def reserve(self, model: str, environment: str, *, owner: str, lease: timedelta, run: RunId) -> Claim:
+        with self._database.transaction() as rows:
+            before = lease_of(rows, model, environment)
+            if before is not None and not self._may_take(before):
+                raise _busy(before, model, environment)
+            taken = leases.taken(before, owner, run, self._clock.now(), lease)
+            keep_lease(rows, model, environment, taken)
+            return Claim(model=model, environment=environment, owner=owner, fence=taken.fence, run=run)
 
     def renew(self, claim: Claim, lease: timedelta) -> None:
         with self._database.transaction() as rows:
@@ -126,7 +137,11 @@ class SqlRunStore:
 
     def wait(self, claim: Claim, waits_for: str, outcome: Outcome | None = None) -> None:
         with self._database.transaction() as rows:
-            run_rows.keep_run(rows, waiting(self._claimed_run(rows, claim), waits_for, outcome))
+            run = waiting(self._claimed_run(rows, claim), waits_for, outcome)
+            run_rows.keep_run(rows, run)
+            if outcome is not None:
+                # It has learnt; more data than it knew is needed before the next one is worth its while.
+                inbox_rows.consume(rows, run)
 
     def note_version(self, claim: Claim, version: int) -> None:
         with self._database.transaction() as rows:
@@ -150,7 +165,7 @@ class SqlRunStore:
             first, others = (end_of_event(outcome, is_first=is_first) for is_first in (True, False))
             inbox_rows.end_events(rows, after, first=first, others=others, now=self._clock.now())
             if consumes(outcome):
-                inbox_rows.consume(rows, run.model, run.environment)
+                inbox_rows.consume(rows, run)
 
     def cancel(self, run: RunId, cancellation: Cancellation) -> Run:
         with self._database.transaction() as rows:
@@ -160,10 +175,15 @@ class SqlRunStore:
                 run_rows.ask_to_stop(rows, run, cancellation)
             return asked
 
-    def _may_take(self, lease: Lease, owner: str) -> bool:
-        if leases.is_free(lease, self._clock.now()) or leases.is_reserved(lease, owner):
-            return True
-        return lease.owner is not None and self._is_dead(lease.owner)
+    def _may_take(self, lease: Lease) -> bool:
+        return leases.is_free(lease, self._clock.now()) or (lease.owner is not None and self._is_dead(lease.owner))
+
+    def _is_reserved(self, rows: Statements, lease: Lease | None, owner: str, run: RunId | None) -> bool:
+        """Tell whether the lease was reserved for this run, which nobody has claimed yet."""
+        if lease is None or run is None or not leases.is_reserved(lease, owner, run):
+            return False
+        found = run_rows.run_of(rows, run)
+        return found is not None and found.fence == 0
 
     def _run(self, rows: Statements, run: RunId) -> Run:
         found = run_rows.run_of(rows, run)

@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
-from threading import RLock
+from datetime import UTC, datetime
 
 from everfit.adapters.memory.run_store import MemoryRunStore
 from everfit.application.ports import Clock, Mark
 from everfit.domain.errors import BusyError, NotFoundError
 from everfit.domain.inbox import Backlog, Pause, Waiting
-from everfit.domain.run import Outcome, Run, check_queued
+from everfit.domain.run import Outcome, Run, RunId, RunState, check_queued
 from everfit.domain.trigger import Amount, EventEnd, EventRecord, TriggerEvent, consumes, end_of_event
 
+Known = tuple[str, str, str]
+"""Model, environment and id: what tells one event from another."""
 UNCOUNTED = (Outcome.SKIPPED, Outcome.CANCELLED)
 
 
@@ -21,13 +22,14 @@ class MemoryInbox:
     def __init__(self, store: MemoryRunStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._turn = RLock()
-        self._events: list[EventRecord] = []
+        # One lock for both, as a database has one: a run and its events change together.
+        self._turn = store.turn
+        self._events: dict[Known, EventRecord] = {}
         self._marks: dict[str, Mark] = {}
         self._pauses: dict[tuple[str, str | None], Pause] = {}
-        self._unconsumed: dict[tuple[str, str], Amount] = {}
+        self._unconsumed: dict[RunId, Amount] = {}
         self._places = 0
-        store.on_end.append(self._end)
+        store.on_settled.append(self._settle)
 
     def accept(self, events: Sequence[TriggerEvent], marks: Mapping[str, Mark] | None = None) -> Sequence[bool]:
         with self._turn:
@@ -57,12 +59,12 @@ class MemoryInbox:
                     amount=event.amount,
                 )
                 backlogs[key] = one if key not in backlogs else _added(backlogs[key], one)
-            unconsumed = self._unconsumed.get((model, environment), Amount())
+            unconsumed = sum((self._unconsumed[run.id] for run in self._started(model, environment)), Amount())
             return Waiting(model=model, environment=environment, backlogs=backlogs, unconsumed=unconsumed)
 
     def all_waiting(self) -> Sequence[Waiting]:
         with self._turn:
-            waiting = [one for one in self._events if _waits(one)]
+            waiting = [one for one in self._events.values() if _waits(one)]
             places = dict.fromkeys((one.event.model, one.event.environment) for one in waiting)
             return [self.waiting(*place) for place in places]
 
@@ -81,16 +83,20 @@ class MemoryInbox:
 
     def join(self, run: Run, seen: int | None) -> None:
         """Have the events that wait join the run, up to the place *seen*."""
-        place = (run.model, run.environment)
         with self._turn:
-            for record in self._waiting_in(*place):
-                if seen is None or record.place <= seen:
-                    self._unconsumed[place] = self._unconsumed.get(place, Amount()) + record.event.amount
-                    self._keep(replace(record, run=run.id))
+            amount = Amount()
+            for before in self._started(run.model, run.environment):
+                if before.state is RunState.ENDED:
+                    amount += self._unconsumed.pop(before.id)
+            for record in self._waiting_in(run.model, run.environment, seen):
+                amount += record.event.amount
+                self._keep(replace(record, run=run.id))
+            if amount != Amount():
+                self._unconsumed[run.id] = amount
 
-    def skip(self, model: str, environment: str, reason: str) -> int:
+    def skip(self, model: str, environment: str, reason: str, seen: int | None = None) -> int:
         with self._turn:
-            found = self._waiting_in(model, environment)
+            found = self._waiting_in(model, environment, seen)
             for record in found:
                 self._keep(replace(record, end=EventEnd.SKIPPED, reason=reason, ended=self._clock.now()))
             return len(found)
@@ -101,10 +107,17 @@ class MemoryInbox:
 
     def event(self, model: str, environment: str, event: str) -> EventRecord:
         with self._turn:
-            found = self._known(model, environment, event)
+            found = self._events.get((model, environment, event))
         if found is None:
             raise NotFoundError(f"{model} in {environment} has accepted no trigger event {event!r}.")
         return found
+
+    def joining(
+        self, model: str, environment: str, *, before: int | None = None, limit: int = 1_000
+    ) -> Sequence[EventRecord]:
+        with self._turn:
+            found = self._waiting_in(model, environment, None if before is None else before - 1)
+            return found[::-1][:limit]
 
     def events(
         self,
@@ -119,7 +132,7 @@ class MemoryInbox:
         with self._turn:
             found = [
                 one
-                for one in reversed(self._events)
+                for one in reversed(self._events.values())
                 if model in (None, one.event.model)
                 and environment in (None, one.event.environment)
                 and end in (None, one.end)
@@ -148,54 +161,63 @@ class MemoryInbox:
 
     def archive(self, ended_before: datetime, limit: int = 10_000) -> Sequence[EventRecord]:
         with self._turn:
-            return [one for one in self._events if one.ended is not None and one.ended < ended_before][:limit]
+            over = [one for one in self._events.values() if one.ended is not None and one.ended < ended_before]
+            return sorted(over, key=_order)[:limit]
 
-    def drop(self, up_to: int, ended_before: datetime) -> int:
+    def drop(self, up_to: EventRecord) -> int:
         with self._turn:
-            gone = [one.place for one in self.archive(ended_before, len(self._events)) if one.place <= up_to]
-            self._events = [one for one in self._events if one.place not in gone]
-            return len(gone)
+            over = {known for known, one in self._events.items() if one.ended and _order(one) <= _order(up_to)}
+            self._events = {known: one for known, one in self._events.items() if known not in over}
+            return len(over)
 
     def _add(self, event: TriggerEvent, end: EventEnd, reason: str | None) -> bool:
-        if self._known(event.model, event.environment, event.id) is not None:
+        known = (event.model, event.environment, event.id)
+        if known in self._events:
             return False
         self._places += 1
         now = self._clock.now()
         ended = None if end is EventEnd.PENDING else now
-        self._events.append(
-            EventRecord(event=event, end=end, reason=reason, place=self._places, accepted=now, ended=ended)
+        self._events[known] = EventRecord(
+            event=event, end=end, reason=reason, place=self._places, accepted=now, ended=ended
         )
         return True
 
-    def _known(self, model: str, environment: str, event: str) -> EventRecord | None:
-        wanted = (model, environment, event)
-        return next(
-            (one for one in self._events if (one.event.model, one.event.environment, one.event.id) == wanted), None
-        )
-
-    def _waiting_in(self, model: str, environment: str) -> Sequence[EventRecord]:
-        found = [one for one in self._events if (one.event.model, one.event.environment) == (model, environment)]
-        return [one for one in found if _waits(one)]
+    def _waiting_in(self, model: str, environment: str, seen: int | None = None) -> Sequence[EventRecord]:
+        here = [
+            one for one in self._events.values() if (one.event.model, one.event.environment) == (model, environment)
+        ]
+        return [one for one in here if _waits(one) and (seen is None or one.place <= seen)]
 
     def _keep(self, record: EventRecord) -> None:
-        self._events = [record if one.place == record.place else one for one in self._events]
+        self._events[record.event.model, record.event.environment, record.event.id] = record
+
+    def _started(self, model: str, environment: str) -> Sequence[Run]:
+        """Return the runs that unconsumed data is kept of, oldest first."""
+        runs = [run for run in self._store.all_runs() if run.id in self._unconsumed]
+        return [run for run in runs if (run.model, run.environment) == (model, environment)]
 
     def _counted(self, model: str, environment: str) -> Sequence[Run]:
         runs = [one for one in self._store.all_runs() if (one.model, one.environment) == (model, environment)]
         return [run for run in runs if run.outcome not in UNCOUNTED]
 
-    def _end(self, run: Run) -> None:
-        if run.outcome is None:
+    def _settle(self, run: Run) -> None:
+        outcome = run.outcome
+        if outcome is None:
             return
-        reason = run.reason
-        if run.cancellation is not None and run.outcome is Outcome.CANCELLED:
-            reason = f"cancelled by {run.cancellation.actor}: {run.cancellation.reason}"
-        with self._turn:
-            for index, record in enumerate(one for one in self._events if one.run == run.id):
-                end = end_of_event(run.outcome, is_first=index == 0)
-                self._keep(replace(record, end=end, reason=reason, ended=run.ended))
-            if consumes(run.outcome):
-                self._unconsumed.pop((run.model, run.environment), None)
+        if run.state is RunState.ENDED:
+            joined = [one for one in self._events.values() if one.run == run.id]
+            for index, record in enumerate(joined):
+                end = end_of_event(outcome, is_first=index == 0)
+                self._keep(replace(record, end=end, reason=run.reason, ended=run.ended))
+        if consumes(outcome):
+            started = [one.id for one in self._store.all_runs()]
+            for older in started[: started.index(run.id) + 1]:
+                if self._is_here(older, run):
+                    self._unconsumed.pop(older, None)
+
+    def _is_here(self, older: RunId, run: Run) -> bool:
+        found = self._store.run(older)
+        return (found.model, found.environment) == (run.model, run.environment)
 
 
 def _waits(record: EventRecord) -> bool:
@@ -204,3 +226,7 @@ def _waits(record: EventRecord) -> bool:
 
 def _added(sum_: Backlog, one: Backlog) -> Backlog:
     return replace(sum_, count=sum_.count + 1, last=one.last, amount=sum_.amount + one.amount)
+
+
+def _order(record: EventRecord) -> tuple[datetime, int]:
+    return record.ended or datetime.max.replace(tzinfo=UTC), record.place

@@ -36,24 +36,24 @@ class MemoryRunStore:
     Args:
         is_dead: whether the owner of a lease is known to be dead.
 
-    ``on_end`` holds what is called with each run that has ended.
+    ``on_settled`` holds what is called with each run that has ended or waits for a person; ``turn`` is held meanwhile.
     """
 
     def __init__(self, clock: Clock, is_dead: Callable[[str], bool] = _nobody) -> None:
         self._clock = clock
         self._is_dead = is_dead
-        self._turn = RLock()
+        self.turn = RLock()
         self._leases: dict[tuple[str, str], Lease] = {}
         self._runs: dict[RunId, Run] = {}
         self._steps: dict[RunId, dict[str, StepRecord]] = {}
-        self.on_end: list[Callable[[Run], None]] = []
+        self.on_settled: list[Callable[[Run], None]] = []
 
     def run(self, run: RunId) -> Run:
-        with self._turn:
+        with self.turn:
             return self._run(run)
 
     def runs(self, model: str, environment: str | None = None, *, limit: int = 100) -> Sequence[Run]:
-        with self._turn:
+        with self.turn:
             found = [
                 run for run in self._runs.values() if run.model == model and environment in (None, run.environment)
             ]
@@ -63,11 +63,11 @@ class MemoryRunStore:
         return [run for run in self.all_runs() if run.state is not RunState.ENDED]
 
     def unfinished(self, model: str, environment: str) -> Run | None:
-        with self._turn:
+        with self.turn:
             return next((run for run in self._open(model, environment) if run.outcome is None), None)
 
     def waiting(self, model: str, environment: str) -> Sequence[Run]:
-        with self._turn:
+        with self.turn:
             return [run for run in self._open(model, environment) if run.outcome is not None]
 
     def claim(
@@ -81,32 +81,42 @@ class MemoryRunStore:
         take_over: bool = False,
     ) -> Claim:
         place = (model, environment)
-        with self._turn:
+        with self.turn:
             now = self._clock.now()
             before = self._leases.get(place)
-            if before is not None and not take_over and not self._may_take(before, owner):
+            own = before if self._is_reserved(before, owner, run) else None
+            if before is not None and own is None and not take_over and not self._may_take(before):
                 self._leases[place] = leases.rebased(before, now)
                 raise BusyError(leases.busy_message(before, before.owner or "somebody", model, environment))
-            taken = leases.taken(before, owner, run, now, lease)
+            taken = leases.renewed(own, now, lease) if own else leases.taken(before, owner, run, now, lease)
             if run is not None:
                 self._runs[run] = claimed(self._run_there(run, model, environment), taken.fence)
             self._leases[place] = taken
             return Claim(model=model, environment=environment, owner=owner, fence=taken.fence, run=run)
 
+    def reserve(self, model: str, environment: str, *, owner: str, lease: timedelta, run: RunId) -> Claim:
+        with self.turn:
+            before = self._leases.get((model, environment))
+            if before is not None and not self._may_take(before):
+                raise BusyError(leases.busy_message(before, before.owner or "somebody", model, environment))
+            taken = leases.taken(before, owner, run, self._clock.now(), lease)
+            self._leases[model, environment] = taken
+            return Claim(model=model, environment=environment, owner=owner, fence=taken.fence, run=run)
+
     def renew(self, claim: Claim, lease: timedelta) -> None:
-        with self._turn:
+        with self.turn:
             renewed = leases.renewed(self._held(claim), self._clock.now(), lease)
             self._leases[claim.model, claim.environment] = renewed
 
     def release(self, claim: Claim) -> None:
         place = (claim.model, claim.environment)
-        with self._turn:
+        with self.turn:
             lease = self._leases.get(place)
             if lease is not None and (lease.owner, lease.fence) == (claim.owner, claim.fence):
                 self._leases[place] = replace(lease, owner=None, run=None)
 
     def begin_step(self, claim: Claim, name: str) -> StepRecord:
-        with self._turn:
+        with self.turn:
             run = self._claimed_run(claim)
             steps = self._steps.setdefault(run.id, {})
             steps[name] = started_again(steps.get(name), name, self._clock.now())
@@ -116,30 +126,32 @@ class MemoryRunStore:
 
     def finish_step(self, claim: Claim, name: str, result: Mapping[str, object]) -> None:
         text = results.written(name, result)
-        with self._turn:
+        with self.turn:
             run = self._claimed_run(claim)
             step = self._started_step(run.id, name)
             done = replace(step, outcome=StepOutcome.DONE, ended=self._clock.now(), result=results.read(text))
             self._steps[run.id][name] = done
 
     def fail_step(self, claim: Claim, name: str, error: str) -> None:
-        with self._turn:
+        with self.turn:
             run = self._claimed_run(claim)
             step = self._started_step(run.id, name)
             failed = replace(step, outcome=StepOutcome.FAILED, ended=self._clock.now(), error=error)
             self._steps[run.id][name] = failed
 
     def steps(self, run: RunId) -> Sequence[StepRecord]:
-        with self._turn:
+        with self.turn:
             return list(self._steps.get(run, {}).values())
 
     def wait(self, claim: Claim, waits_for: str, outcome: Outcome | None = None) -> None:
-        with self._turn:
+        with self.turn:
             run = waiting(self._claimed_run(claim), waits_for, outcome)
             self._runs[run.id] = run
+            if outcome is not None:
+                self._settled(run)
 
     def note_version(self, claim: Claim, version: int) -> None:
-        with self._turn:
+        with self.turn:
             run = replace(self._claimed_run(claim), version=version)
             self._runs[run.id] = run
 
@@ -151,42 +163,49 @@ class MemoryRunStore:
         error: str | None = None,
         last: tuple[str, Mapping[str, object]] | None = None,
     ) -> None:
-        with self._turn:
+        with self.turn:
             if last is not None:
                 self.finish_step(claim, *last)
             run = ended(self._claimed_run(claim), outcome, reason, error, self._clock.now())
             self._runs[run.id] = run
-            for told in self.on_end:
-                told(run)
+            self._settled(run)
 
     def cancel(self, run: RunId, cancellation: Cancellation) -> Run:
-        with self._turn:
+        with self.turn:
             self._runs[run] = cancelled(self._run(run), cancellation)
             return self._runs[run]
 
     def add(self, run: Run) -> None:
         """Keep a new run; the inbox starts it."""
-        with self._turn:
+        with self.turn:
             self._runs[run.id] = run
 
     def all_runs(self) -> Sequence[Run]:
         """Return every run, oldest first."""
-        with self._turn:
+        with self.turn:
             return list(self._runs.values())
+
+    def _settled(self, run: Run) -> None:
+        for told in self.on_settled:
+            told(run)
 
     def check(self, claim: Claim) -> None:
         """Raise ``FencedError`` unless the claim still holds; the registry asks before it writes."""
-        with self._turn:
+        with self.turn:
             self._held(claim)
 
     def _open(self, model: str, environment: str) -> Sequence[Run]:
         runs = [run for run in self._runs.values() if (run.model, run.environment) == (model, environment)]
         return [run for run in runs if run.state is not RunState.ENDED]
 
-    def _may_take(self, lease: Lease, owner: str) -> bool:
-        if leases.is_free(lease, self._clock.now()) or leases.is_reserved(lease, owner):
-            return True
-        return lease.owner is not None and self._is_dead(lease.owner)
+    def _may_take(self, lease: Lease) -> bool:
+        return leases.is_free(lease, self._clock.now()) or (lease.owner is not None and self._is_dead(lease.owner))
+
+    def _is_reserved(self, lease: Lease | None, owner: str, run: RunId | None) -> bool:
+        """Tell whether the lease was reserved for this run, which nobody has claimed yet."""
+        if lease is None or run is None or not leases.is_reserved(lease, owner, run):
+            return False
+        return run in self._runs and self._runs[run].fence == 0
 
     def _held(self, claim: Claim) -> Lease:
         lease = self._leases.get((claim.model, claim.environment))

@@ -52,8 +52,12 @@ class Inbox(Protocol):
         """
         ...
 
-    def skip(self, model: str, environment: str, reason: str) -> int:
-        """End every event that waits as skipped; return how many those were."""
+    def skip(self, model: str, environment: str, reason: str, seen: int | None = None) -> int:
+        """End the events that wait as skipped; return how many those were.
+
+        Args:
+            seen: place of the newest of them; None takes all.
+        """
         ...
 
     def refuse(self, event: TriggerEvent, reason: str) -> bool:
@@ -62,6 +66,16 @@ class Inbox(Protocol):
 
     def event(self, model: str, environment: str, event: str) -> EventRecord:
         """Return the event of that id, or raise ``NotFoundError``."""
+        ...
+
+    def joining(
+        self, model: str, environment: str, *, before: int | None = None, limit: int = 1_000
+    ) -> Sequence[EventRecord]:
+        """Return the events that the next run would be joined by, newest first.
+
+        Args:
+            before: only those with a smaller place, for the next page.
+        """
         ...
 
     def events(
@@ -102,9 +116,9 @@ class Inbox(Protocol):
         ...
 
     def archive(self, ended_before: datetime, limit: int = 10_000) -> Sequence[EventRecord]:
-        """Return at most *limit* events that had ended by then, oldest first, for an archive; they stay here."""
+        """Return at most *limit* events that had ended before then, by when they ended; they stay here."""
         ...
 
-    def drop(self, up_to: int, ended_before: datetime) -> int:
-        """Delete the ended events up to that place that had ended by then, once they are archived; return how many."""
+    def drop(self, up_to: EventRecord) -> int:
+        """Delete the events that ended up to that one, in the order of ``archive``; return how many those were."""
         ...

@@ -62,6 +62,16 @@ class RunStore(Protocol):
         """
         ...
 
+    def reserve(self, model: str, environment: str, *, owner: str, lease: timedelta, run: RunId) -> Claim:
+        """Take the lease for a run that the owner is about to write, so that nobody else takes the run up.
+
+        The owner's own first claim of that run goes on with the same fence.
+
+        Raises:
+            BusyError: a living owner holds it.
+        """
+        ...
+
     def renew(self, claim: Claim, lease: timedelta) -> None:
         """Prolong the lease, or raise ``FencedError``."""
         ...
