@@ -51,7 +51,8 @@ def change_of(body: Any, event: str = "push") -> Any:
 
 def test_the_signature_of_githubs_own_example_is_right() -> None:
     assert is_signed([SECRET], BODY, SIGNATURE)
-    assert is_signed(["the next one", SECRET], BODY, SIGNATURE.upper().replace("SHA256", "sha256"))
+    assert is_signed(["the next one", SECRET], BODY, SIGNATURE)
+    assert is_signed([SECRET, "the next one"], BODY, SIGNATURE.upper().replace("SHA256", "sha256"))
 
 
 @pytest.mark.parametrize(
@@ -111,9 +112,11 @@ def test_a_tag_stands_at_its_commit_also_when_it_is_an_object_of_its_own() -> No
 
 def test_a_dispatch_has_its_own_id_or_that_of_its_delivery() -> None:
     body = payload(action="new-images", client_payload={"id": "s3:key:1", "n": 1})
-    first, again = change_of(body, "repository_dispatch"), change_of(body, "repository_dispatch")
+    first, again = change_of(body, "repository_dispatch"), read(body, "repository_dispatch", "another-delivery")
     assert isinstance(first, Dispatched)
-    assert (first.action, first.id, first.payload) == ("new-images", again.id, {"id": "s3:key:1", "n": 1})
+    assert isinstance(again, Told)
+    assert isinstance(again.change, Dispatched)
+    assert (first.action, first.id, first.payload) == ("new-images", again.change.id, {"id": "s3:key:1", "n": 1})
     assert change_of(payload(action="x"), "repository_dispatch").id == "72d3162e-cc78-11e3"
     large = payload(action="x", client_payload={"text": "x" * 20_000})
     assert change_of(large, "repository_dispatch").payload is None

@@ -37,9 +37,9 @@ def show_runs(rows: Sequence[Json]) -> None:
         column.no_wrap = True
     for row in rows:
         code = named(text_of(row["commit"]), text_of(row["release"]))
-        version = escaped(row["version"]) + ("" if code is None else f" ({escaped(code)})")
-        cells = (escaped(row["run"]), *_place(environments, row), styled(row["outcome"]), version)
-        shown.add_row(*cells, escaped(shortened(row["reason"])))
+        why = shortened(row["reason"]) if code is None else f"{code}: {shortened(row['reason']) or ''}".rstrip(": ")
+        cells = (escaped(row["run"]), *_place(environments, row), styled(row["outcome"]), escaped(row["version"]))
+        shown.add_row(*cells, escaped(why))
     console().print(shown if rows else "No run yet. Start one: everfit run")
 
 
