@@ -144,6 +144,13 @@ def test_a_repository_that_does_not_answer_is_told_of_once_and_when_it_answers_a
     assert len(watch.inbox.accepted) == 1
 
 
+def test_a_network_that_stumbles_now_and_then_is_not_told_of(watch: GitWatch) -> None:
+    for _ in range(2 * TOLD_AFTER):
+        watch.repository.is_down = not watch.repository.is_down
+        watch.look()
+    assert watch.outbox.told == []
+
+
 def test_a_repository_that_does_not_answer_is_asked_less_and_less_often(watch: GitWatch) -> None:
     watch.repository.is_down = True
     times = [watch.look() for _ in range(8)]
