@@ -71,6 +71,7 @@ def test_of_several_versions_of_a_commit_the_newest_that_served_is_meant() -> No
     tagged(world, ONE, "1.0.0")
     world.data.rows, world.mae = 200, 9.0
     tagged(world, ONE, "1.0.1")
+    world.mae = 1.0
     run = tagged(world, ONE, "1.0.1", "live")
     assert run is not None
     assert (run.promote, world.serving("line-live")) == (1, 1)
