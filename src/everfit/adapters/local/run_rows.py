@@ -1,7 +1,8 @@
 """Runs and steps as rows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 from everfit.adapters.local.database import Row, Statements
 from everfit.domain.errors import IllegalMoveError, NotFoundError
@@ -49,14 +50,19 @@ def run_of(rows: Statements, run: RunId) -> Run | None:
     return None if row is None else _run(row)
 
 
-def newest_runs(rows: Statements, model: str, environment: str | None, limit: int) -> Sequence[Run]:
-    """Return at most *limit* runs, newest first."""
-    place = "" if environment is None else " and environment = :environment"
-    found = rows.all(
-        f"select * from run where model = :model{place} order by place desc limit :limit",  # noqa: S608
-        {"model": model, "environment": environment, "limit": limit},
-    )
+def newest_runs(rows: Statements, filters: Mapping[str, str], limit: int) -> Sequence[Run]:
+    """Return at most *limit* runs, newest first; the filters are any of model, environment and before."""
+    conditions = [_RUN_FILTERS[name] for name in filters]
+    where = f" where {' and '.join(conditions)}" if conditions else ""
+    found = rows.all(f"select * from run{where} order by place desc limit :limit", {**filters, "limit": limit})  # noqa: S608
     return [_run(row) for row in found]
+
+
+_RUN_FILTERS: Final = {
+    "model": "model = :model",
+    "environment": "environment = :environment",
+    "before": "place < coalesce((select place from run where id = :before), 0)",
+}
 
 
 def unfinished_run(rows: Statements, model: str, environment: str) -> Run | None:

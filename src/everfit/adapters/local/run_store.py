@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from everfit.adapters.local import inbox_rows, run_rows
+from everfit.adapters.local import inbox_rows, outbox_rows, run_rows
 from everfit.adapters.local.database import Database, Statements
 from everfit.adapters.local.leases import held, keep_lease, lease_of
 from everfit.adapters.local.processes import described, is_gone
@@ -46,9 +46,17 @@ class SqlRunStore:
         with self._database.reading() as rows:
             return self._run(rows, run)
 
-    def runs(self, model: str, environment: str | None = None, *, limit: int = 100) -> Sequence[Run]:
+    def runs(
+        self,
+        model: str | None = None,
+        environment: str | None = None,
+        *,
+        before: RunId | None = None,
+        limit: int = 100,
+    ) -> Sequence[Run]:
+        filters = {"model": model, "environment": environment, "before": before}
         with self._database.reading() as rows:
-            return run_rows.newest_runs(rows, model, environment, limit)
+            return run_rows.newest_runs(rows, {name: value for name, value in filters.items() if value}, limit)
 
     def open(self) -> Sequence[Run]:
         with self._database.reading() as rows:
@@ -142,6 +150,7 @@ class SqlRunStore:
             if outcome is not None:
                 # It has learnt; more data than it knew is needed before the next one is worth its while.
                 inbox_rows.consume(rows, run)
+                outbox_rows.tell_of_run(rows, run, self._clock.now())
 
     def note_version(self, claim: Claim, version: int) -> None:
         with self._database.transaction() as rows:
@@ -166,6 +175,7 @@ class SqlRunStore:
             inbox_rows.end_events(rows, after, first=first, others=others, now=self._clock.now())
             if consumes(outcome):
                 inbox_rows.consume(rows, run)
+            outbox_rows.tell_of_run(rows, after, self._clock.now())
 
     def cancel(self, run: RunId, cancellation: Cancellation) -> Run:
         with self._database.transaction() as rows:

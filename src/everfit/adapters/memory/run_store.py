@@ -52,12 +52,21 @@ class MemoryRunStore:
         with self.turn:
             return self._run(run)
 
-    def runs(self, model: str, environment: str | None = None, *, limit: int = 100) -> Sequence[Run]:
+    def runs(
+        self,
+        model: str | None = None,
+        environment: str | None = None,
+        *,
+        before: RunId | None = None,
+        limit: int = 100,
+    ) -> Sequence[Run]:
         with self.turn:
-            found = [
-                run for run in self._runs.values() if run.model == model and environment in (None, run.environment)
-            ]
-            return found[::-1][:limit]
+            names = list(self._runs)
+            if before is not None:
+                names = names[: names.index(before)] if before in names else []
+            found = [self._runs[name] for name in reversed(names)]
+            found = [run for run in found if model in (None, run.model) and environment in (None, run.environment)]
+            return found[:limit]
 
     def open(self) -> Sequence[Run]:
         return [run for run in self.all_runs() if run.state is not RunState.ENDED]

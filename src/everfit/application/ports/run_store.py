@@ -15,8 +15,19 @@ class RunStore(Protocol):
         """Return the run, or raise ``NotFoundError``."""
         ...
 
-    def runs(self, model: str, environment: str | None = None, *, limit: int = 100) -> Sequence[Run]:
-        """Return runs, newest first."""
+    def runs(
+        self,
+        model: str | None = None,
+        environment: str | None = None,
+        *,
+        before: RunId | None = None,
+        limit: int = 100,
+    ) -> Sequence[Run]:
+        """Return runs, newest first.
+
+        Args:
+            before: only those that were started before this one, for the next page.
+        """
         ...
 
     def open(self) -> Sequence[Run]:
