@@ -8,7 +8,7 @@ from everfit.application.ports import Inbox, Outbox
 from everfit.application.ports.repositories import Home, Repositories
 from everfit.application.sources.watched_repository import Member, WatchedRepository
 from everfit.application.workspace import Workspace
-from everfit.domain.errors import EverfitError, RequestError
+from everfit.domain.errors import BackendError, EverfitError, RequestError
 from everfit.domain.notice import Notice, NoticeKind
 from everfit.domain.triggers import Push, Tag
 
@@ -57,7 +57,7 @@ class GitSource:
     def _home(self, workspace: Workspace, now: datetime) -> Home | None:
         try:
             return self._repositories.home(workspace)
-        except RequestError as error:
+        except (BackendError, RequestError) as error:
             self._tell(workspace, error, now)
             return None
 
