@@ -14,11 +14,11 @@ from everfit.adapters.local.database import Database, Statements
 from everfit.adapters.local.postgres_address import postgres_address
 from everfit.adapters.local.postgres_database import POSTGRES_MIGRATIONS, PostgresDatabase
 from everfit.adapters.local.postgres_sql import with_named_parameters
-from everfit.adapters.local.run_store import SqlRunStore
 from everfit.adapters.local.sqlite_database import SQLITE_MIGRATIONS, SqliteDatabase
 from everfit.adapters.memory.clock import SettableClock
 from everfit.domain.errors import BackendError, RequestError, StateError
 from everfit.settings import read_settings
+from tests.kept import SqlKept
 from tests.postgres import FAST, PASSWORD, PostgresServer, needed_programs
 from tests.stored import an_event
 
@@ -27,8 +27,8 @@ SHORT = timedelta(milliseconds=200)
 LONG = timedelta(seconds=30)
 
 
-def store_of(database: Database) -> SqlRunStore:
-    return SqlRunStore(database, SettableClock())
+def store_of(database: Database) -> SqlKept:
+    return SqlKept(database, SettableClock())
 
 
 def opened(url: str, patience: timedelta = LONG, migrations: Path = POSTGRES_MIGRATIONS) -> "closing[PostgresDatabase]":
