@@ -79,6 +79,14 @@ def test_the_working_copy_is_left_as_it_is(code: LocalCode, project: GitProject)
     assert not (project.top / ".git/index.lock").exists()
 
 
+def test_no_hook_of_the_working_copy_is_started(code: LocalCode, project: GitProject, tmp_path: Path) -> None:
+    started, hook = tmp_path / "started", project.top / ".git/hooks/post-index-change"
+    hook.write_text(f"#!/bin/sh\ntouch {started}\n")
+    hook.chmod(0o755)
+    code.freeze(str(project.folder), commit=head(project))
+    assert not started.exists()
+
+
 def test_what_a_sparse_working_copy_leaves_out_is_frozen(code: LocalCode, project: GitProject) -> None:
     git(project.top, "sparse-checkout", "set", "--no-cone", "/models/a/train.py")
     assert contents(code.freeze(str(project.folder), commit=head(project)).folder).keys() == {

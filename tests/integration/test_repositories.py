@@ -225,9 +225,12 @@ def test_nobody_is_asked_for_a_password(tmp_path: Path) -> None:
 
 
 def test_a_repository_starts_no_program_of_its_own(
-    project: GitProject, tmp_path: Path, repositories: LocalRepositories
+    project: GitProject, tmp_path: Path, repositories: LocalRepositories, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its hooks, its file monitor and an address that is a program are left alone."""
+    """Its hooks, its file monitor and an address that is a program are left alone, whatever the user allows."""
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "protocol.ext.allow")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "always")
     started = tmp_path / "started"
     program = tmp_path / "program"
     program.write_text(f"#!/bin/sh\ntouch {started}\n")
