@@ -183,8 +183,9 @@ class World:
         self.jobs = MemoryJobs(self._work)
         self.store = MemoryRunStore(self.clock, is_dead=lambda owner: owner != self.owner)
         self.inbox = MemoryInbox(self.store, self.clock)
-        self.outbox = MemoryOutbox()
+        self.outbox = MemoryOutbox(self.clock)
         self.registry = MemoryRegistry(self.store, self.clock)
+        self.outbox.follow(self.store, self.registry)
         self.endpoints = MemoryEndpoints()
         self.ids = CountedIds()
 

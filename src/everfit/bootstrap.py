@@ -76,7 +76,7 @@ def _ports(home: Path, settings: Settings, progress: Progress, database: Databas
         artifacts=LocalArtifacts(home),
         store=store,
         inbox=SqlInbox(database, clock),
-        outbox=SqlOutbox(database),
+        outbox=SqlOutbox(database, clock),
         registry=SqlRegistry(database, clock),
         endpoints=LocalEndpoints(home, settings.port),
         machine=LocalMachine(home),

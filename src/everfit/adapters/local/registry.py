@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
-from everfit.adapters.local import registry_rows
+from everfit.adapters.local import outbox_rows, registry_rows
 from everfit.adapters.local.database import Database, Statements
 from everfit.adapters.local.leases import held
 from everfit.application.ports import Claim, Clock
 from everfit.domain.errors import NotFoundError, RefusedError
+from everfit.domain.notice import rolled_back
 from everfit.domain.retention import check_removable
 from everfit.domain.version import (
     Approval,
@@ -103,20 +104,20 @@ class SqlRegistry:
                     self._retire(rows, before, VersionMove.ROLL_BACK if roll_back else VersionMove.RETIRE)
             standing = moved(placement.standing, VersionMove.SERVE)
             registry_rows.keep_placement(rows, replace(placement, standing=standing))
-            registry_rows.add_served(
-                rows,
-                Served(
-                    model=release.model,
-                    environment=release.environment,
-                    version=release.version,
-                    since=now,
-                    until=None,
-                    reason=reason,
-                    actor=actor,
-                    run=claim.run,
-                    is_rollback=roll_back,
-                ),
+            served = Served(
+                model=release.model,
+                environment=release.environment,
+                version=release.version,
+                since=now,
+                until=None,
+                reason=reason,
+                actor=actor,
+                run=claim.run,
+                is_rollback=roll_back,
             )
+            registry_rows.add_served(rows, served)
+            if roll_back:
+                outbox_rows.add_notice(rows, rolled_back(served, None if before is None else before.version))
 
     def champion(self, model: str, environment: str) -> int | None:
         with self._database.reading() as rows:

@@ -1,8 +1,7 @@
 """Versions, verdicts, approvals and history in memory, by the same rules as the SQLite registry."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from threading import Lock
 from typing import cast
 
 from everfit.adapters.memory.run_store import MemoryRunStore
@@ -25,17 +24,21 @@ from everfit.domain.version import (
 
 
 class MemoryRegistry:
-    """Implements ``Registry`` for tests and dry runs; *store* knows which claims hold."""
+    """Implements ``Registry`` for tests and dry runs; *store* knows which claims hold.
+
+    ``on_rollback`` holds what is called with each version that the traffic went back to, and the one before.
+    """
 
     def __init__(self, store: MemoryRunStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._turn = Lock()
+        self._turn = store.turn
         self._versions: dict[tuple[str, int], Version] = {}
         self._forgotten: set[tuple[str, int]] = set()
         self._placements: dict[tuple[str, str, int], Placement] = {}
         self._approved: set[tuple[str, int]] = set()
         self._history: list[Served] = []
+        self.on_rollback: list[Callable[[Served, int | None], object]] = []
 
     def register(self, claim: Claim, version: Version, placement: Placement) -> Version:
         _check_place(claim, version.model, placement.environment)
@@ -104,19 +107,21 @@ class MemoryRegistry:
                 self._end(before, release, VersionMove.ROLL_BACK if roll_back else VersionMove.RETIRE)
                 self._history[self._history.index(before)] = replace(before, until=now)
             self._keep(replace(placement, standing=standing))
-            self._history.append(
-                Served(
-                    model=release.model,
-                    environment=release.environment,
-                    version=release.version,
-                    since=now,
-                    until=None,
-                    reason=reason,
-                    actor=actor,
-                    run=claim.run,
-                    is_rollback=roll_back,
-                )
+            served = Served(
+                model=release.model,
+                environment=release.environment,
+                version=release.version,
+                since=now,
+                until=None,
+                reason=reason,
+                actor=actor,
+                run=claim.run,
+                is_rollback=roll_back,
             )
+            self._history.append(served)
+            if roll_back:
+                for told in self.on_rollback:
+                    told(served, None if before is None else before.version)
 
     def champion(self, model: str, environment: str) -> int | None:
         with self._turn:
