@@ -17,7 +17,7 @@ class Asking:
     Args:
         caller: whose key it is.
         digest: of all that was asked for.
-        owner: the process that answers it.
+        owner: the process that answers it; empty when it was left for anybody to try again.
     """
 
     caller: str
@@ -64,7 +64,7 @@ def turn_of(before: Reply | None, asking: Asking, now: datetime, *, is_dead: boo
         return Turn.ANOTHER
     if before.status is not None:
         return Turn.REPLAY
-    return Turn.DO_AGAIN if is_dead else Turn.UNDER_WAY
+    return Turn.DO_AGAIN if is_dead or not before.asking.owner else Turn.UNDER_WAY
 
 
 def digest_of(*parts: bytes) -> str:

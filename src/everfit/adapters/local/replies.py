@@ -49,6 +49,10 @@ class SqlReplies:
         with self._database.transaction() as rows:
             rows.write("delete from reply" + _IN_HAND, _place(asking))  # noqa: S608 - both are written here
 
+    def leave(self, asking: Asking) -> None:
+        with self._database.transaction() as rows:
+            rows.write("update reply set owner = ''" + _IN_HAND, _place(asking))  # noqa: S608 - both are written here
+
     def trim(self) -> int:
         before = instant(self._clock.now() - KEPT_FOR)
         with self._database.transaction() as rows:

@@ -37,6 +37,11 @@ class MemoryReplies:
         if self._in_hand(asking) is not None:
             del self._replies[asking.caller, asking.key]
 
+    def leave(self, asking: Asking) -> None:
+        before = self._in_hand(asking)
+        if before is not None:
+            self._keep(replace(before, asking=replace(asking, owner="")))
+
     def trim(self) -> int:
         old = [place for place, reply in self._replies.items() if self._clock.now() - reply.begun >= KEPT_FOR]
         for place in old:

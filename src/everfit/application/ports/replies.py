@@ -25,6 +25,10 @@ class Replies(Protocol):
         """Keep nothing of a request that changed nothing, if it is still in the hands of ``asking.owner``."""
         ...
 
+    def leave(self, asking: Asking) -> None:
+        """Let anybody try again, by the same plan, what failed half-way."""
+        ...
+
     def trim(self) -> int:
         """Delete what has been kept long enough; return how many those were."""
         ...

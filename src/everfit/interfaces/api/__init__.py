@@ -1,0 +1,1 @@
+"""The service over HTTP: each route parses, calls one use case and renders."""

@@ -1,0 +1,410 @@
+"""What goes in and out, typed: requests are checked against these, answers are described by them."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+MOST: Final = 1_000
+LARGEST: Final = 2**53 - 1
+
+Name = Annotated[str, Field(min_length=1, max_length=100)]
+Reason = Annotated[str, Field(min_length=1, max_length=2_000, description="Why, for the records.")]
+
+ModelPath = Annotated[str, Path(max_length=100, description="Name of a model.", examples=["solar"])]
+RunPath = Annotated[str, Path(max_length=200, description="Id of a run.", examples=["20261121-110229-30bc18da"])]
+VersionPath = Annotated[int, Path(ge=1, le=2**31 - 1, description="Number of a version.", examples=[7])]
+EventPath = Annotated[str, Path(max_length=2_000, description="Id of a trigger event.", examples=["api:nightly-7"])]
+JobPath = Annotated[
+    str,
+    Path(max_length=500, description="Name of a training job.", examples=["solar.production.20261121-110229-30bc18da"]),
+]
+ModelQuery = Annotated[str | None, Query(max_length=100, description="Only of this model.", examples=["solar"])]
+EnvironmentQuery = Annotated[
+    str | None, Query(max_length=100, description="Only in this environment.", examples=["production"])
+]
+Limit = Annotated[int, Query(ge=1, le=MOST, description="How many at most.")]
+BeforePlace = Annotated[
+    int | None, Query(ge=1, le=LARGEST, description="Only older ones: `next` of the page before.", examples=[1041])
+]
+
+
+class Given(BaseModel):
+    """A body: what is not known in it is refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class TriggerRequest(Given):
+    """What a program asks for."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={"examples": [{"model": "solar", "reason": "new prices"}]},
+    )
+    model: Name
+    environment: Name | None = Field(default=None, description="Default: the only one, or production.")
+    reason: str = Field(default="", max_length=2_000, description="Why, for the records.")
+    id: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$",
+        description="Yours; the same id is the same event. Default: made of the Idempotency-Key, or anew.",
+    )
+    force: bool = Field(default=False, description="Train even when there is nothing new to learn from.")
+    accept_schema: bool = Field(default=False, description="Learn columns and labels anew.")
+    hold: bool = Field(default=False, description="Wait for a person before the deployment.")
+
+
+class ReasonGiven(Given):
+    """Why something is done."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, json_schema_extra={"examples": [{"reason": "seen by the team"}]}
+    )
+    reason: Reason
+
+
+class PlaceGiven(Given):
+    """Why, and in which environment."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={"examples": [{"environment": "production", "reason": "seen by the team"}]},
+    )
+    reason: Reason
+    environment: Name | None = Field(default=None, description="Default: the only one, or production.")
+
+
+class PauseGiven(Given):
+    """Why, and in which environment."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, json_schema_extra={"examples": [{"reason": "the sensor is being moved"}]}
+    )
+    reason: Reason
+    environment: Name | None = Field(default=None, description="Default: every environment.")
+
+
+class RollbackGiven(PlaceGiven):
+    """Why, where, and to which version."""
+
+    to: int | None = Field(default=None, ge=1, le=2**31 - 1, description="Default: the last good one.")
+
+
+class PromoteGiven(Given):
+    """To which environment."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, json_schema_extra={"examples": [{"environment": "production"}]}
+    )
+    environment: Name
+    reason: str = Field(default="", max_length=2_000, description="Why, for the records.")
+
+
+class TriggerRow(BaseModel):
+    """One trigger event and its end."""
+
+    id: str
+    place: int
+    kind: str
+    trigger: str
+    model: str
+    environment: str
+    actor: str
+    subject: str
+    at: str
+    accepted: str | None
+    end: str
+    run: str | None
+    reason: str | None
+    ended: str | None
+
+
+class Triggers(BaseModel):
+    """A page of trigger events, newest first."""
+
+    triggers: list[TriggerRow]
+    next: int | None
+
+
+class RunRow(BaseModel):
+    """One run."""
+
+    run: str
+    model: str
+    environment: str
+    outcome: str
+    version: int | None
+    started: str
+    ended: str | None
+    waits_for: str | None
+    reason: str | None
+
+
+class Runs(BaseModel):
+    """A page of runs, newest first."""
+
+    runs: list[RunRow]
+    next: str | None
+
+
+class StepRow(BaseModel):
+    """One step of a run."""
+
+    name: str
+    outcome: str
+    seconds: float | None
+    attempt: int
+
+
+class RunReport(BaseModel):
+    """Everything about a run."""
+
+    run: str
+    model: str
+    environment: str
+    outcome: str
+    reason: str | None
+    version: int | None
+    champion_before: int | None
+    champion_after: int | None
+    verdict: str | None
+    rules: list[dict[str, Any]]
+    metrics: dict[str, Any]
+    snapshot: str | None
+    change: dict[str, Any]
+    endpoint: dict[str, Any] | None
+    steps: list[StepRow]
+    error: str | None
+
+
+class Steps(BaseModel):
+    """The steps of a run in the order in which they first started."""
+
+    steps: list[StepRow]
+
+
+class EnvironmentRow(BaseModel):
+    """Where a model serves."""
+
+    environment: str
+    endpoint: str
+    promote_from: str | None
+
+
+class ListenedTo(BaseModel):
+    """What starts runs."""
+
+    trigger: str
+    environments: list[str]
+
+
+class ProjectRow(BaseModel):
+    """One project."""
+
+    model: str
+    task: str
+    environments: list[EnvironmentRow]
+    triggers: list[ListenedTo]
+
+
+class TroubleRow(BaseModel):
+    """What is wrong with a project file; the last good one is in force."""
+
+    project: str
+    trouble: str
+
+
+class Projects(BaseModel):
+    """Every project of the service."""
+
+    projects: list[ProjectRow]
+    troubles: list[TroubleRow]
+
+
+class PauseRow(BaseModel):
+    """One pause."""
+
+    model: str
+    environment: str | None
+    actor: str
+    reason: str
+    since: str
+
+
+class Status(BaseModel):
+    """What serves in each environment, what waits, and what was interrupted."""
+
+    model: str
+    environments: list[dict[str, Any]]
+    pauses: list[PauseRow]
+
+
+class Pauses(BaseModel):
+    """Every pause that holds."""
+
+    pauses: list[PauseRow]
+
+
+class Resumed(BaseModel):
+    """Whether there was a pause to take back."""
+
+    model: str
+    environment: str | None
+    was_paused: bool
+
+
+class VersionRow(BaseModel):
+    """One version."""
+
+    model: str
+    version: int
+    artifact: str
+    size: int
+    run: str
+    snapshot: str
+    created: str
+
+
+class Versions(BaseModel):
+    """A page of versions, newest first."""
+
+    versions: list[VersionRow]
+    next: int | None
+
+
+class HistoryRow(BaseModel):
+    """A time in which a version took traffic."""
+
+    version: int
+    environment: str
+    since: str = Field(alias="from")
+    to: str | None
+    reason: str
+    actor: str
+    run: str | None
+
+
+class History(BaseModel):
+    """What took traffic, newest first."""
+
+    history: list[HistoryRow]
+
+
+class DecisionRow(BaseModel):
+    """How a version stands, and on what evidence."""
+
+    model: str
+    environment: str
+    version: int
+    standing: str
+    verdict: str
+    reason: str
+
+
+class ApprovalRow(DecisionRow):
+    """What waits for a person."""
+
+    run: str
+    champion: int | None
+
+
+class Approvals(BaseModel):
+    """What waits for people, oldest first."""
+
+    approvals: list[ApprovalRow]
+
+
+class Decided(DecisionRow):
+    """What was decided; a worker goes on with the run."""
+
+    run: str | None
+    warning: str | None
+
+
+class RolledBack(BaseModel):
+    """Which version serves again."""
+
+    model: str
+    environment: str
+    endpoint: str
+    to: int
+
+
+class EndpointRow(BaseModel):
+    """What an endpoint serves."""
+
+    model: str
+    environment: str
+    endpoint: str
+    status: str
+    version: int | None
+    url: str | None
+    weights: dict[str, float]
+    last_modified_time: str | None
+    message: str
+
+
+class Endpoints(BaseModel):
+    """Every endpoint."""
+
+    endpoints: list[EndpointRow]
+
+
+class JobRow(BaseModel):
+    """How a training job stands."""
+
+    training_job_name: str
+    status: str
+    model: str
+    environment: str
+    auto_deploy: bool
+    outcome: str | None
+    run: str | None
+    version: int | None
+    reason: str | None
+    created: str
+
+
+class Delivered(BaseModel):
+    """What became of a delivery."""
+
+    accepted: int
+    known: int
+    refused: int
+    events: list[dict[str, str]]
+    note: str | None
+
+
+class TokenRow(BaseModel):
+    """One token, without its secret."""
+
+    id: str
+    name: str
+    role: str
+    created: str
+    expires: str | None
+    revoked: str | None
+    used: str | None
+
+
+class Tokens(BaseModel):
+    """Every token."""
+
+    tokens: list[TokenRow]
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: str
+
+
+class Ready(BaseModel):
+    """Whether new work is taken, and what is wrong."""
+
+    ready: bool
+    draining: bool
+    troubles: dict[str, str]
