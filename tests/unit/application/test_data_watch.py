@@ -371,6 +371,17 @@ def test_two_services_report_a_change_once(known: Watched) -> None:
     assert known.subjects == ["1 file new"]
 
 
+def test_a_service_goes_on_from_what_another_has_reported(known: Watched) -> None:
+    second = known.started()
+    known.write("d.csv")
+    known.settle()
+    known.write("e.csv")
+    for _ in range(3):
+        known.now += 10 * MINUTE
+        second.look(known.now)
+    assert known.subjects == ["1 file new", "1 file new"]
+
+
 def test_nothing_is_forgotten_when_a_kept_listing_is_lost(known: Watched) -> None:
     learnt(known, "a.csv")
     for kept in (known.home / "watch").iterdir():

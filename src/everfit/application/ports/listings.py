@@ -15,7 +15,7 @@ class Listing:
 
     Args:
         digest: names it; the same files have the same one.
-        cost: how long it took to look.
+        cost: time that looking took of the processor, or of storage elsewhere.
     """
 
     digest: str
