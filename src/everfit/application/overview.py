@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from everfit.application.facts import Facts
+from everfit.application.outlook import paused_row, waiting_row
 from everfit.application.ports import Ports
 from everfit.application.workspace import Workspace
 from everfit.domain.errors import BackendError
@@ -190,6 +191,8 @@ def _environment_status(environment: Environment, workspace: Workspace, ports: P
         "last_run": run_summary(runs[0]) if runs else None,
         "waits_for_approval": [run.version for run in runs if run.outcome is Outcome.NEEDS_APPROVAL],
         "unfinished": run_summary(unfinished) if unfinished else None,
+        "waiting": waiting_row(environment.name, workspace, ports),
+        "paused": paused_row(environment.name, workspace, ports),
     }
 
 

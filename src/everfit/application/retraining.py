@@ -81,7 +81,9 @@ def unfinished(workspace: Workspace, environment: Environment, ports: Ports) -> 
 
 
 def is_decided(run: Run, ports: Ports) -> bool:
-    """Tell whether the decision that the run waits for was kept, and whoever kept it was stopped right then."""
+    """Tell whether the run that waited for a person can go on: the decision was kept, or the run is to stop."""
+    if run.cancellation is not None:
+        return True
     if run.version is None:
         return False
     return ports.registry.placement(run.model, run.environment, run.version).standing is not Standing.PENDING

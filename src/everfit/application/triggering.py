@@ -1,6 +1,5 @@
 """Accept what a person or a program asks for, pause and resume, and cancel a run."""
 
-import json
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,7 +13,8 @@ from everfit.domain.trigger import EventRecord, TriggerEvent, TriggerKind, Wish
 from everfit.domain.triggers import BY_API, FORCED
 from everfit.domain.wish import detail_of
 
-LARGEST_DETAIL: Final = 16_000
+LONGEST_ID: Final = 200
+LONGEST_REASON: Final = 4_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,10 @@ def request(demand: Demand, workspace: Workspace, ports: Ports) -> EventRecord:
         RequestError: it says too much.
     """
     environment = environment_of(workspace, demand.environment)
+    if demand.id is not None and not (0 < len(demand.id) <= LONGEST_ID and demand.id.isprintable()):
+        raise RequestError(f"The id of a trigger has 1 to {LONGEST_ID} printable characters.")
+    if len(demand.reason) > LONGEST_REASON:
+        raise RequestError(f"The reason of a trigger has at most {LONGEST_REASON:,} characters; say less.")
     now = ports.clock.now()
     event = TriggerEvent(
         id=f"api:{demand.id or ports.ids.run_id(now)}",
@@ -54,8 +58,6 @@ def request(demand: Demand, workspace: Workspace, ports: Ports) -> EventRecord:
         subject=demand.reason,
         detail=detail_of(demand.wish),
     )
-    if len(event.id) + len(event.subject) + len(json.dumps(dict(event.detail))) > LARGEST_DETAIL:
-        raise RequestError(f"The id and the reason of a trigger may have {LARGEST_DETAIL:,} characters; say less.")
     ports.inbox.accept((event,))
     return ports.inbox.event(workspace.model, environment.name, event.id)
 

@@ -1,9 +1,9 @@
 """Shows what lists and keeps: runs, history, what serves, a version, a plan."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
-from everfit.domain.amounts import moment, sized
+from everfit.domain.amounts import counted, moment, sized
 from everfit.domain.release_name import named
 from everfit.interfaces.cli.render import (
     Json,
@@ -84,6 +84,8 @@ def _show_environment(screen: "Console", each: Json) -> None:
     waiting = cast("Sequence[object]", each["waits_for_approval"])
     if waiting:
         screen.print(f"    waits for approval: version {', '.join(map(str, waiting))}")
+    for words in _held(each):
+        screen.print(f"    {words}")
     unfinished = object_of(each["unfinished"])
     if unfinished:
         words = f"run {unfinished['run']} is under way or was interrupted; if it was, go on: everfit run --resume"
@@ -92,6 +94,23 @@ def _show_environment(screen: "Console", each: Json) -> None:
     if last:
         why = "" if last["reason"] is None else f": {escaped(shortened(last['reason']))}"
         screen.print(f"    last run {last['run']}: {styled(last['outcome'])}{why}")
+
+
+def _held(each: Json) -> Iterator[str]:
+    """Yield what keeps runs from starting, and what waits for one."""
+    paused, waiting = object_of(each["paused"]), object_of(each["waiting"])
+    if paused:
+        since = f"since {moment(paused['since'])} UTC"
+        yield f"[yellow]paused[/] by {escaped(paused['actor'])} {since}: {escaped(paused['reason'])}"
+    if waiting:
+        yield f"waits for a run: {waiting_words(waiting)}"
+
+
+def waiting_words(row: Json) -> str:
+    """Return in one sentence how much waits, and for what."""
+    until = "" if row["until"] is None else f", until {moment(row['until'])} UTC"
+    since = f"since {moment(row['since'])} UTC"
+    return f"{counted(row['events'], 'event')} {since}; {escaped(row['waits_for'])}{until}"
 
 
 def _serving(each: Json, endpoint: Json) -> str:

@@ -1,0 +1,116 @@
+"""``trigger`` and ``triggers``: ask for a run, and see what became of everything that asked for one."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from everfit.application.inventory import trigger_row
+from everfit.application.outlook import waiting_rows
+from everfit.application.retraining import environment_of
+from everfit.application.triggering import Demand, request
+from everfit.bootstrap import service_of
+from everfit.domain.amounts import moment
+from everfit.domain.trigger import EventEnd, Wish
+from everfit.interfaces.cli import exit_codes
+from everfit.interfaces.cli.listing import waiting_words
+from everfit.interfaces.cli.options import environment_option, json_option, opened, print_json, project_option
+from everfit.interfaces.cli.render import Json, console, escaped, shortened, styled, table
+from everfit.settings import read_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@click.command("trigger")
+@project_option
+@environment_option
+@json_option
+@click.option("--reason", default="", help="Why, for the records.")
+@click.option("--force", is_flag=True, help="Train even when nothing is new, whatever the pace and the budget say.")
+@click.option("--hold", is_flag=True, help="Wait for a person before the deployment.")
+@click.option("--accept-schema", is_flag=True, help="Learn columns and labels anew.")
+@click.option("--id", "key", help="Name of this event: the same name again is the same event. Default: a new one.")
+@click.option("--as", "actor", help="Your name, for the records; default: the user who calls.")
+def trigger_command(  # noqa: PLR0913 - one argument an option
+    folder: Path,
+    environment: str | None,
+    reason: str,
+    key: str | None,
+    actor: str | None,
+    *,
+    as_json: bool,
+    force: bool,
+    hold: bool,
+    accept_schema: bool,
+) -> int:
+    """Ask the service for a run: write a trigger event down and come back at once."""
+    project = opened(folder)
+    demand = Demand(
+        actor=actor or project.actor,
+        id=key,
+        environment=environment,
+        reason=reason,
+        wish=Wish(force=force, hold=hold, accept_schema=accept_schema),
+    )
+    record = request(demand, project.workspace, project.ports)
+    service = service_of(folder.resolve(), read_settings())
+    if as_json:
+        print_json({**trigger_row(record), "service": None if service is None else service.process})
+        return exit_codes.OK
+    if record.end is not EventEnd.PENDING or record.run is not None:
+        print(f"{record.event.id} is known: {record.end.value}, run {record.run or 'none'}.")
+        return exit_codes.OK
+    then = (
+        f"the service ({service.process}) starts its run when it may: everfit triggers"
+        if service
+        else "no service is up here: the next `everfit up` or `everfit run` takes it along"
+    )
+    print(f"{record.event.id} is accepted for {record.event.environment}; {then}")
+    return exit_codes.OK
+
+
+@click.command("triggers")
+@project_option
+@environment_option
+@json_option
+@click.option("--end", type=click.Choice([end.value for end in EventEnd]), help="Only events that ended so.")
+@click.option("--run", help="Only events of this run.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 10_000), help="How many events.")
+def triggers_command(
+    folder: Path, environment: str | None, end: str | None, run: str | None, limit: int, *, as_json: bool
+) -> None:
+    """Show what waits for a run and for what, then each event, newest first, and how it ended."""
+    project = opened(folder)
+    name = None if environment is None else environment_of(project.workspace, environment).name
+    waiting = [row for row in waiting_rows(project.workspace, project.ports) if name in (None, row["environment"])]
+    records = project.ports.inbox.events(
+        model=project.workspace.model,
+        environment=name,
+        end=None if end is None else EventEnd(end),
+        run=run,
+        limit=limit,
+    )
+    rows = [trigger_row(record) for record in records]
+    if as_json:
+        print_json({"waiting": waiting, "triggers": rows})
+    else:
+        _show(waiting, rows)
+
+
+def _show(waiting: "Sequence[Json]", rows: "Sequence[Json]") -> None:
+    screen = console()
+    for row in waiting:
+        screen.print(f"  [bold]{escaped(row['environment'])}[/]: {waiting_words(row)}")
+    if not rows:
+        screen.print("No trigger event yet. Ask for a run: everfit trigger")
+        return
+    shown = table("accepted (UTC)", "environment", "trigger", "end", "run", "what and why")
+    for column in shown.columns[:-1]:
+        column.no_wrap = True
+    for row in rows:
+        end = row["end"] if row["end"] != EventEnd.PENDING.value else ("waits" if row["run"] is None else "runs")
+        cells = (moment(row["accepted"]), escaped(row["environment"]), escaped(row["trigger"] or row["kind"]))
+        words = ": ".join(str(row[name]) for name in ("subject", "reason") if row[name])
+        shown.add_row(*cells, styled(end), escaped(row["run"]), escaped(shortened(words)))
+    screen.print(shown)
