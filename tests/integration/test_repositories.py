@@ -213,6 +213,14 @@ def test_a_helper_that_hangs_goes_with_its_git(tmp_path: Path) -> None:
     assert not stays(int((tmp_path / "pid").read_text()))
 
 
+def test_no_password_is_among_the_words_of_git(tmp_path: Path) -> None:
+    helper = tmp_path / "ssh"
+    helper.write_text("#!/bin/sh\necho 'ssh: cannot reach https://me:s3cret@example.com/x' >&2\nexit 1\n")
+    helper.chmod(0o755)
+    answer = run_git("/", "ls-remote", "ssh://git@example.com/x", variables={"GIT_SSH": str(helper)})
+    assert answer.words == "ssh: cannot reach https://example.com/x"
+
+
 def test_nobody_is_asked_for_a_password(tmp_path: Path) -> None:
     asked = tmp_path / "asked"
     ask = tmp_path / "ask"
@@ -244,5 +252,5 @@ def test_a_repository_starts_no_program_of_its_own(
     with pytest.raises(BackendError):
         repositories.refs(Remote(name="x", address=f"ext::{program}"))
     with pytest.raises(BackendError):
-        repositories.refs(Remote(name="x", address=f"--upload-pack={program}"))
+        repositories.refs(Remote(name="x", address=f"--upload-pack={program}", settings=str(project.top)))
     assert not started.exists()

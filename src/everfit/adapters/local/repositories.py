@@ -76,7 +76,7 @@ class LocalRepositories:
         place = self._mirrors.holder(remote, old, new)
         if place is None:
             return None
-        answer = git(place, "diff-tree", "-r", "-z", "--name-only", "--no-renames", "--end-of-options", old, new)
+        answer = git(place, "diff-tree", "-r", "-z", "--name-only", "--end-of-options", old, new)
         if not answer.is_good:
             raise unreachable(remote, answer.words)
         return frozenset(path for path in answer.output.decode(errors="surrogateescape").split("\0") if path)
