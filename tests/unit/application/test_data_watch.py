@@ -376,9 +376,8 @@ def test_a_service_goes_on_from_what_another_has_reported(known: Watched) -> Non
     known.write("d.csv")
     known.settle()
     known.write("e.csv")
-    for _ in range(3):
-        known.now += 10 * MINUTE
-        second.look(known.now)
+    known.watch = second
+    known.settle()
     assert known.subjects == ["1 file new", "1 file new"]
 
 
