@@ -1,105 +1,148 @@
-"""Schedules: what a cron line may say."""
+"""Schedules: the instants at which one fires.
+
+A wall-clock time that is skipped when clocks are put forward fires once, at the first instant after the gap; one that
+comes twice when they are put back fires the first time. A line that names every hour goes by real hours instead, so
+that none is doubled or left out.
+"""
 
 import re
-from typing import NamedTuple
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import islice
+from typing import Final, assert_never
 
+from everfit.domain.cron import CronLine
+from everfit.domain.cron_reader import EXAMPLE, read_cron, read_eventbridge
 from everfit.domain.errors import RuleError
-from everfit.domain.words import nearest
+from everfit.domain.wall_clock import change_between, instant_of, shown
 
-SCHEDULE_WORDS = 'a cron line of five fields such as "0 0 * * SAT", or cron(…) or rate(…) of EventBridge'
+SCHEDULE_WORDS: Final = f"{EXAMPLE}, or cron(…) or rate(…) of EventBridge"
+MOST_COUNTED: Final = 1_000
+"""Missed ticks are counted up to here."""
 
-_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-_DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
-_DAYS_IN_MONTH = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-
-
-class _Field(NamedTuple):
-    name: str
-    low: int
-    high: int
-    names: tuple[str, ...] = ()
-    special: str = ""
+_RATE: Final = re.compile(r"rate\(([1-9][0-9]{0,8}) (minute|hour|day)(s?)\)")
+_LONGEST_RATE: Final = timedelta(days=3660)
+_SECOND: Final = timedelta(seconds=1)
+_WINDOW: Final = timedelta(days=2)
+"""Within it clocks are put forward or back at most once, by less than this."""
 
 
-_FIELDS = (
-    _Field("minute", 0, 59),
-    _Field("hour", 0, 23),
-    _Field("day of the month", 1, 31),
-    _Field("month", 1, 12, _MONTHS),
-    _Field("day of the week", 0, 7, _DAYS),
-)
-_EVENTBRIDGE_FIELDS = (
-    *_FIELDS[:2],
-    _Field("day of the month", 1, 31, special=r"\?|L|LW|[0-9]{1,2}W"),
-    _FIELDS[3],
-    _Field("day of the week", 1, 7, _DAYS, r"\?|L|[1-7]L|[1-7]#[1-5]"),
-    _Field("year", 1970, 2199),
-)
-_RATE = re.compile(r"rate\(([1-9][0-9]{0,8}) (minute|hour|day)(s?)\)")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """Fires again and again after the same time."""
+
+    period: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missed:
+    """Ticks that have passed: the newest of them, and how many they are, counted up to ``MOST_COUNTED``."""
+
+    newest: datetime
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timetable:
+    """When a schedule fires.
+
+    Args:
+        zone: in which a cron line is read.
+        anchor: from which a rate counts.
+    """
+
+    times: CronLine | Rate
+    zone: tzinfo
+    anchor: datetime
+
+    def next_after(self, instant: datetime) -> datetime | None:
+        """Return the first tick after the instant, in UTC, or None when there is none any more."""
+        match self.times:
+            case Rate(period=period):
+                return self.anchor + max((instant - self.anchor) // period + 1, 1) * period
+            case CronLine(is_hourly=True):
+                return _next_real(self.times, self.zone, instant)
+            case CronLine():
+                return _next_shown(self.times, self.zone, instant)
+            case _:
+                assert_never(self.times)
+
+    def missed(self, since: datetime, now: datetime) -> Missed | None:
+        """Return the ticks after *since*, up to *now*; None when there is none."""
+        newest = self._newest(since, now)
+        if newest is None:
+            return None
+        return Missed(newest=newest, count=sum(1 for _ in islice(self._ticks(since, now), MOST_COUNTED)))
+
+    def _newest(self, since: datetime, now: datetime) -> datetime | None:
+        # Looks back twice as far each time, so that a minute and a year cost about the same.
+        span = timedelta(minutes=1)
+        while True:
+            start = max(since, now - span)
+            newest = deque(self._ticks(start, now), maxlen=1)
+            if newest or start == since:
+                return newest[0] if newest else None
+            span *= 2
+
+    def _ticks(self, since: datetime, until: datetime) -> Iterator[datetime]:
+        tick = self.next_after(since)
+        while tick is not None and tick <= until:
+            yield tick
+            tick = self.next_after(tick)
 
 
 def check_schedule(text: str) -> str:
     """Return *text* when it is a schedule that can fire, and raise ``RuleError`` otherwise."""
+    times_of(text)
+    return text.strip()
+
+
+def times_of(text: str) -> CronLine | Rate:
+    """Return what the words of a schedule mean, or raise ``RuleError``."""
     words = text.strip()
     if words.startswith("rate("):
-        rate = _RATE.fullmatch(words)
-        if rate is None or (rate[1] == "1") == bool(rate[3]):
-            raise RuleError("it is not a rate", expected="rate(1 hour), rate(5 minutes) or rate(7 days)")
-    elif words.startswith("cron(") and words.endswith(")"):
-        _check_eventbridge(words[5:-1].split())
-    else:
-        _check_cron(words.split())
-    return words
+        return _rate(words)
+    if words.startswith("cron(") and words.endswith(")"):
+        return read_eventbridge(words[5:-1])
+    return read_cron(words)
 
 
-def _check_cron(fields: list[str]) -> None:
-    if len(fields) != 5:
-        raise RuleError(f"it has {_counted(len(fields))} instead of 5", expected=SCHEDULE_WORDS)
-    values = [_values(text, field) for text, field in zip(fields, _FIELDS, strict=True)]
-    if fields[4] == "*" and min(values[2]) > max(_DAYS_IN_MONTH[month - 1] for month in values[3]):
-        raise RuleError("no such day exists, so it would never fire", expected="a day that the month has")
+def _rate(words: str) -> Rate:
+    rate = _RATE.fullmatch(words)
+    if rate is None or (rate[1] == "1") == bool(rate[3]):
+        raise RuleError("it is not a rate", expected="rate(1 hour), rate(5 minutes) or rate(7 days)")
+    if int(rate[1]) > _LONGEST_RATE // timedelta(**{f"{rate[2]}s": 1}):
+        raise RuleError("it would fire once in more than ten years", expected="rate(1 hour) or rate(7 days)")
+    return Rate(period=timedelta(**{f"{rate[2]}s": int(rate[1])}))
 
 
-def _check_eventbridge(fields: list[str]) -> None:
-    if len(fields) != 6:
-        raise RuleError(f"cron() has {_counted(len(fields))} instead of 6", expected="cron(0 0 ? * SAT *)")
-    for text, field in zip(fields, _EVENTBRIDGE_FIELDS, strict=True):
-        if not re.fullmatch(field.special, text):
-            _values(text, field)
-    if (fields[2] == "?") == (fields[4] == "?"):
-        raise RuleError("exactly one of the two day fields of cron() must be ?", expected="cron(0 0 ? * SAT *)")
+def _next_shown(line: CronLine, zone: tzinfo, after: datetime) -> datetime | None:
+    """Return the next instant at which clocks show a time of the line, or are put forward over one."""
+    wall = line.first_from(shown(after, zone))
+    while wall is not None:
+        instant = instant_of(wall, zone)
+        if instant > after:
+            return instant
+        wall = line.first_from(wall + _SECOND)
+    return None
 
 
-def _values(text: str, field: _Field) -> set[int]:
-    """Return the numbers that *text* stands for."""
-    values: set[int] = set()
-    for part in text.split(","):
-        span, slash, step = part.partition("/")
-        if slash and not re.fullmatch(r"[1-9][0-9]{0,3}", step):
-            raise _wrong(part, field)
-        first, dash, last = span.partition("-")
-        start = field.low if span == "*" else _number(first, part, field)
-        end = _number(last, part, field) if dash else field.high if span == "*" or slash else start
-        if end < start:
-            raise RuleError(f"{part} runs backwards in the field for the {field.name}", expected=f"{last}-{first}")
-        values.update(range(start, end + 1, int(step or 1)))
-    return values
-
-
-def _number(word: str, part: str, field: _Field) -> int:
-    if word.upper() in field.names:
-        return field.names.index(word.upper()) + field.low
-    if not re.fullmatch(r"[0-9]{1,4}", word) or not field.low <= int(word) <= field.high:
-        raise _wrong(part, field)
-    return int(word)
-
-
-def _wrong(part: str, field: _Field) -> RuleError:
-    words = f" or {field.names[0]}-{field.names[-1]}" if field.names else ""
-    near = nearest(part, field.names) if part.isalpha() else None
-    expected = f"{field.low}-{field.high}{words}, lists, ranges, * or */n"
-    return RuleError(f"{part!r} does not fit the field for the {field.name}", expected=expected, nearest=near)
-
-
-def _counted(count: int) -> str:
-    return f"{count} field" if count == 1 else f"{count} fields"
+def _next_real(line: CronLine, zone: tzinfo, after: datetime) -> datetime | None:
+    """Return the next instant at which clocks show a time of the line, also when they show it again."""
+    start = after.astimezone(UTC).replace(microsecond=0) + _SECOND
+    while True:
+        now = shown(start, zone)
+        wall = line.first_from(now)
+        if wall is None:
+            return None
+        found = start + (wall - now)
+        horizon = min(found, start + _WINDOW)
+        change = change_between(zone, start, horizon)
+        if change is not None:
+            start = change
+        elif found == horizon:
+            return found
+        else:
+            start = max(horizon, found - _WINDOW)

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from zoneinfo import available_timezones
 
+from everfit.adapters.local.time_zones import time_zones
 from everfit.adapters.local.yaml_document import read_document
 from everfit.domain.document import Reading
 from everfit.domain.errors import ProjectError
@@ -26,7 +26,7 @@ def read_project(folder: Path, variables: Mapping[str, str], *, needs_variables:
     """
     reading = Reading(file=FILE_NAME, needs_variables=needs_variables)
     document = read_document(_content(folder, reading), reading)
-    return project_of(document, variables, available_timezones, reading)
+    return project_of(document, variables, time_zones, reading)
 
 
 def _content(folder: Path, reading: Reading) -> bytes:
