@@ -373,6 +373,7 @@ def test_two_services_report_a_change_once(known: Watched) -> None:
 
 def test_a_service_goes_on_from_what_another_has_reported(known: Watched) -> None:
     second = known.started()
+    second.look(known.now)
     known.write("d.csv")
     known.settle()
     known.write("e.csv")
