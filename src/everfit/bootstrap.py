@@ -15,6 +15,7 @@ from everfit.adapters.local.code import LocalCode
 from everfit.adapters.local.data_source import LocalDataSource
 from everfit.adapters.local.database import Database
 from everfit.adapters.local.endpoints import LocalEndpoints
+from everfit.adapters.local.figures import SqlFigures
 from everfit.adapters.local.heart import ThreadHeart
 from everfit.adapters.local.home import FILE, home_of
 from everfit.adapters.local.ids import TimedIds
@@ -26,13 +27,20 @@ from everfit.adapters.local.processes import this_process
 from everfit.adapters.local.project_file import read_project
 from everfit.adapters.local.project_template import KINDS, write_template
 from everfit.adapters.local.registry import SqlRegistry
+from everfit.adapters.local.replies import SqlReplies
 from everfit.adapters.local.restore import Restored, restore_backup
 from everfit.adapters.local.run_store import SqlRunStore
 from everfit.adapters.local.service_lock import Holder, ServiceLock
 from everfit.adapters.local.shared_home import other_project
 from everfit.adapters.local.sqlite_database import SqliteDatabase
+from everfit.adapters.local.tokens import SqlTokens
 from everfit.application.journal import LEASE
-from everfit.application.ports import Catalog, Inbox, Ports, Progress, Source
+from everfit.application.ports import Catalog, Clock, Inbox, Ports, Progress, Source
+from everfit.application.ports.figures import Figures
+from everfit.application.ports.replies import Replies
+from everfit.application.ports.repositories import Repositories
+from everfit.application.ports.tokens import Tokens
+from everfit.application.ports.topics import Topics
 from everfit.application.workspace import Workspace
 from everfit.domain.errors import RequestError
 from everfit.domain.project import Data, Environment, Project
@@ -79,7 +87,7 @@ def _ports(home: Path, settings: Settings, progress: Progress, database: Databas
         outbox=SqlOutbox(database, clock),
         registry=SqlRegistry(database, clock),
         endpoints=LocalEndpoints(home, settings.port),
-        machine=LocalMachine(home),
+        machine=LocalMachine(home, database),
         heart=ThreadHeart(store, LEASE),
         progress=progress,
         owner=str(this_process()),
@@ -138,6 +146,17 @@ def namesake(workspace: Workspace, settings: Settings) -> Path | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSide:
+    """What the HTTP side needs besides the ports of a run."""
+
+    tokens: Tokens
+    replies: Replies
+    figures: Figures
+    topics: Topics
+    repositories: Repositories
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
     """What a service keeps: its state folder, its projects, and all that it needs of the outside.
 
@@ -153,6 +172,7 @@ class Installation:
     changes: Callable[[], object]
     is_alone: bool
     sources: Callable[[Inbox, Callable[[str], None]], Mapping[str, Source]]
+    http: HttpSide
 
 
 def open_installation(home: Path, folders: Sequence[Path], settings: Settings, progress: Progress) -> Installation:
@@ -166,7 +186,27 @@ def open_installation(home: Path, folders: Sequence[Path], settings: Settings, p
         changes=Changes(database, POSTGRES if settings.database else SQLITE),
         is_alone=settings.database is None,
         sources=partial(_sources, home, ports),
+        http=_http_side(home, settings, database, ports.clock),
     )
+
+
+def _http_side(home: Path, settings: Settings, database: Database, clock: Clock) -> HttpSide:
+    # Only a service answers over HTTP, and only with the extra is there what checks signatures.
+    from everfit.adapters.local.repositories import LocalRepositories  # noqa: PLC0415
+    from everfit.adapters.local.sns_topics import SnsTopics  # noqa: PLC0415
+
+    return HttpSide(
+        tokens=SqlTokens(database, clock),
+        replies=SqlReplies(database, clock),
+        figures=SqlFigures(database, clock),
+        topics=SnsTopics(home, settings.sns_topics, clock),
+        repositories=LocalRepositories(home),
+    )
+
+
+def open_tokens(folder: Path, settings: Settings) -> Tokens:
+    """Return the tokens of the installation that the project in *folder* belongs to."""
+    return SqlTokens(open_database(state_folder(folder, settings), settings), SystemClock())
 
 
 @contextmanager

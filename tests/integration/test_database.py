@@ -142,6 +142,53 @@ def test_an_older_file_is_brought_to_the_newest_schema_with_what_it_holds(tmp_pa
     newer.close()
 
 
+FIRST_RELEASE = """
+insert into lease values ('churn', 'production', null, 1, null, '2026-01-01T00:00:00+00:00',
+ '2026-01-01T00:00:00+00:00', '2026-01-01T00:00:30+00:00');
+insert into run (id, model, environment, state, started, fence, force, accept_schema, actor, outcome, reason, version,
+ ended) values ('run-1', 'churn', 'production', 'ended', '2026-01-01T00:00:00+00:00', 1, 0, 0, 'ada', 'deployed',
+ 'It is better.', 1, '2026-01-01T00:01:00+00:00');
+insert into step values ('run-1', 1, 'train', 'done', 1, '2026-01-01T00:00:00+00:00', '2026-01-01T00:00:10+00:00',
+ '{}', null);
+insert into event (id, kind, model, environment, actor, at, state, run, reason) values ('event-1', 'data', 'churn',
+ 'production', 'bucket', '2026-01-01T00:00:00+00:00', 'ran', 'run-1', 'It is better.');
+insert into event (id, kind, model, environment, actor, at, state) values ('event-2', 'data', 'churn', 'production',
+ 'bucket', '2026-01-01T00:02:00+00:00', 'pending');
+"""
+
+
+def test_a_file_of_the_first_release_is_upgraded_and_a_copy_of_it_is_kept(path: Path) -> None:
+    path.parent.mkdir()
+    with raw(path) as made:
+        made.executescript((SQLITE_MIGRATIONS / "0001_journal_and_registry.sql").read_text())
+        made.executescript(
+            "create table schema_version (version integer not null); insert into schema_version values (1);"
+        )
+        made.executescript(FIRST_RELEASE)
+    database = SqliteDatabase(path)
+    store = store_of(database)
+    assert [run.outcome for run in store.runs("churn")] == [Outcome.DEPLOYED]
+    assert [record.event.id for record in store.events("churn", "production")] == ["event-1", "event-2"]
+    assert store.inbox.waiting("churn", "production").count == 1
+    database.close()
+    with raw(path.with_name(f"state.db.before-{len(known_migrations(SQLITE_MIGRATIONS))}")) as copy:
+        assert copy.execute("select version from schema_version").fetchall() == [(1,)]
+        assert copy.execute("select count(*) from event").fetchall() == [(2,)]
+
+
+def test_a_new_file_needs_no_copy_of_itself(path: Path, database: SqliteDatabase) -> None:
+    assert database.name == str(path)
+    assert list(path.parent.glob("*before*")) == []
+
+
+def test_an_examination_finds_a_row_that_refers_to_nothing(path: Path, database: SqliteDatabase) -> None:
+    assert "whole" in database.examined()
+    with raw(path) as other:
+        other.execute("insert into step values ('nobody', 1, 'train', 'done', 1, '', null, null, null)")
+    with pytest.raises(StateError, match="step refers to nothing"):
+        database.examined()
+
+
 def test_a_file_of_a_newer_version_is_refused(tmp_path: Path, path: Path) -> None:
     folder = extended(tmp_path, "create table more (a text);\n")
     newer = SqliteDatabase(path, migrations=folder)

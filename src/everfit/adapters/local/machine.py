@@ -7,14 +7,18 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from everfit.adapters.local.database import Database
+from everfit.domain.errors import BackendError
+
 ENOUGH_BYTES = 1_000_000_000
 
 
 class LocalMachine:
     """The machine on which this process runs."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, database: Database) -> None:
         self._home = home
+        self._database = database
 
     def free_bytes(self) -> int:
         """Return the free space on the state folder's disk."""
@@ -28,7 +32,14 @@ class LocalMachine:
             ("python", sys.version_info >= (3, 11), f"{platform.python_version()} at {sys.executable}"),
             ("disk", free > ENOUGH_BYTES, f"{free / 1e9:.1f} GB are free where the state lies"),
             self._state_folder(),
+            self._state(),
         )
+
+    def _state(self) -> tuple[str, bool, str]:
+        try:
+            return ("database", True, self._database.examined())
+        except BackendError as error:
+            return ("database", False, str(error))
 
     def _state_folder(self) -> tuple[str, bool, str]:
         try:
