@@ -33,6 +33,7 @@ from everfit.adapters.local.run_store import SqlRunStore
 from everfit.adapters.local.service_lock import Holder, ServiceLock
 from everfit.adapters.local.shared_home import other_project
 from everfit.adapters.local.sqlite_database import SqliteDatabase
+from everfit.adapters.local.time_zones import time_zone
 from everfit.adapters.local.tokens import SqlTokens
 from everfit.application.journal import LEASE
 from everfit.application.ports import Catalog, Clock, Inbox, Ports, Progress, Source
@@ -253,6 +254,7 @@ def _sources(home: Path, ports: Ports, inbox: Inbox, wake: Callable[[str], None]
     from everfit.adapters.local.watched_folders import WatchedFolders  # noqa: PLC0415
     from everfit.application.sources.data import DataPorts, DataWatch  # noqa: PLC0415
     from everfit.application.sources.git import GitSource  # noqa: PLC0415
+    from everfit.application.sources.schedules import ScheduleSource  # noqa: PLC0415
 
     watch = DataPorts(
         inbox=inbox,
@@ -266,6 +268,7 @@ def _sources(home: Path, ports: Ports, inbox: Inbox, wake: Callable[[str], None]
     return {
         "data": DataWatch(watch),
         "repositories": GitSource(inbox, ports.outbox, LocalRepositories(home)),
+        "schedules": ScheduleSource(inbox, ports.outbox, time_zone),
     }
 
 
