@@ -147,7 +147,7 @@ def namesake(workspace: Workspace, settings: Settings) -> Path | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HttpSide:
+class Access:
     """What the HTTP side needs besides the ports of a run."""
 
     tokens: Tokens
@@ -173,7 +173,7 @@ class Installation:
     changes: Callable[[], object]
     is_alone: bool
     sources: Callable[[Inbox, Callable[[str], None]], Mapping[str, Source]]
-    http: HttpSide
+    access: Access
 
 
 def open_installation(home: Path, folders: Sequence[Path], settings: Settings, progress: Progress) -> Installation:
@@ -187,16 +187,16 @@ def open_installation(home: Path, folders: Sequence[Path], settings: Settings, p
         changes=Changes(database, POSTGRES if settings.database else SQLITE),
         is_alone=settings.database is None,
         sources=partial(_sources, home, ports),
-        http=_http_side(home, settings, database, ports.clock),
+        access=_access(home, settings, database, ports.clock),
     )
 
 
-def _http_side(home: Path, settings: Settings, database: Database, clock: Clock) -> HttpSide:
+def _access(home: Path, settings: Settings, database: Database, clock: Clock) -> Access:
     # Only a service answers over HTTP, and only with the extra is there what checks signatures.
     from everfit.adapters.local.repositories import LocalRepositories  # noqa: PLC0415
     from everfit.adapters.local.sns_topics import SnsTopics  # noqa: PLC0415
 
-    return HttpSide(
+    return Access(
         tokens=SqlTokens(database, clock),
         replies=SqlReplies(database, clock),
         figures=SqlFigures(database, clock),

@@ -21,6 +21,8 @@ class Settings:
         actor: who acts, for the records.
         notify: socket of the service manager that is told when the service is ready; None means there is none.
         webhook_secrets: any of them may have signed a webhook; with none, webhooks are refused.
+        sns_topics: whose messages are taken, by their ARN.
+        needs_token: whether callers on this machine need a token as well.
     """
 
     home: Path | None
@@ -29,7 +31,9 @@ class Settings:
     variables: Mapping[str, str]
     actor: str
     notify: str | None = None
+    sns_topics: tuple[str, ...] = ()
     webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
+    needs_token: bool = False
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -42,8 +46,16 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         variables=environment,
         actor=environment.get("EVERFIT_ACTOR") or environment.get("USER") or environment.get("LOGNAME") or _account(),
         notify=environment.get("NOTIFY_SOCKET"),
+        sns_topics=_listed(environment.get("EVERFIT_SNS_TOPICS")),
         webhook_secrets=_listed(environment.get("EVERFIT_WEBHOOK_SECRET")),
+        needs_token=_truth("EVERFIT_REQUIRE_TOKEN", environment.get("EVERFIT_REQUIRE_TOKEN")),
     )
+
+
+def _truth(name: str, text: str | None) -> bool:
+    if text not in (None, "", "true", "false", "1", "0"):
+        raise RequestError(f"{name} is {text!r}: it must be true or false.")
+    return text in ("true", "1")
 
 
 def _listed(text: str | None) -> tuple[str, ...]:

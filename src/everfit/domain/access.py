@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Final
-from urllib.parse import urlsplit
 
 from everfit.domain.errors import EverfitError, RefusedError
 
 PREFIX: Final = "evf"
 LONGEST_NAME: Final = 100
 _TOKEN: Final = re.compile(rf"{PREFIX}_([a-z0-9]{{8,32}})_([A-Za-z0-9_-]{{20,100}})")
+_HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+))(?::[0-9]{1,5})?")
 _LOCAL_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 
 
@@ -167,10 +167,8 @@ def check_local(origin: Origin) -> None:
 
 
 def _name(host: str | None) -> str | None:
-    try:
-        return urlsplit(f"//{host}").hostname if host else None
-    except ValueError:
-        return None
+    found = _HOST.fullmatch(host or "")
+    return None if found is None else (found[1] or found[2]).lower()
 
 
 def _name_of_origin(origin: str) -> str | None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final, cast
-from urllib.parse import parse_qs, urlsplit
 
 from everfit.domain.errors import RefusedError, RequestError
 
@@ -18,7 +17,7 @@ _ARN: Final = re.compile(r"arn:(aws|aws-cn|aws-us-gov):sns:([a-z0-9-]{3,30}):[0-
 _CERTIFICATE: Final = re.compile(
     r"https://sns\.([a-z0-9-]{3,30})\.amazonaws\.com(?:\.cn)?/SimpleNotificationService-[A-Za-z0-9]{1,64}\.pem"
 )
-_HOST: Final = re.compile(r"sns\.([a-z0-9-]{3,30})\.amazonaws\.com(?:\.cn)?")
+_CONFIRM: Final = re.compile(r"https://sns\.([a-z0-9-]{3,30})\.amazonaws\.com(?:\.cn)?/\?([A-Za-z0-9=&%:_.-]{1,2000})")
 _NOTIFIED: Final = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
 _CONFIRMED: Final = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
 
@@ -142,14 +141,10 @@ def _time(text: str) -> datetime:
 
 def _confirm(values: Mapping[str, object], topic: str, region: str) -> str:
     address = _text(values, "SubscribeURL")
-    try:
-        parts = urlsplit(address)
-        host, query = _HOST.fullmatch(parts.netloc), parse_qs(parts.query)
-    except ValueError:
-        host, query, parts = None, {}, None
-    is_ours = host is not None and host[1] == region and parts is not None
-    if not is_ours or parts is None or parts.scheme != "https" or parts.path not in ("", "/"):
+    found = _CONFIRM.fullmatch(address)
+    if found is None or found[1] != region:
         raise RefusedError("The message of SNS wants to be confirmed at an address that is not one of AWS.")
-    if query.get("Action") != ["ConfirmSubscription"] or query.get("TopicArn") != [topic]:
+    asked = found[2].replace("%3A", ":").replace("%3a", ":").split("&")
+    if asked.count("Action=ConfirmSubscription") != 1 or asked.count(f"TopicArn={topic}") != 1 or len(asked) != 3:
         raise RefusedError("The message of SNS wants something else confirmed than its own topic.")
     return address

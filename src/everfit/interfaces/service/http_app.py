@@ -1,20 +1,37 @@
 """What the HTTP side of the service is made of."""
 
-from fastapi import FastAPI, Response
+from dataclasses import replace
+
+from fastapi import FastAPI
 
 from everfit.bootstrap import Installation
+from everfit.domain.access import is_loopback
+from everfit.interfaces.api.app import make_app
+from everfit.interfaces.api.hub import Hub
 from everfit.interfaces.service.service import Service
+from everfit.settings import Settings
 
 
-def app_of(service: Service, installation: Installation) -> FastAPI:
-    """Return the application that answers for the service."""
-    app = FastAPI(openapi_url=None)
+def app_of(service: Service, installation: Installation, settings: Settings, host: str) -> FastAPI:
+    """Return the application that answers for the service.
 
-    def ready(response: Response) -> dict[str, object]:
-        health = service.health.now()
-        response.status_code = 200 if health.is_ready else 503
-        models = len(installation.catalog.workspaces())
-        return {"ready": health.is_ready, "troubles": dict(health.troubles), "models": models}
-
-    app.get("/readyz")(ready)
-    return app
+    Args:
+        host: that it answers at; only where nobody else can reach it, callers need no token.
+    """
+    access = installation.access
+    hub = Hub(
+        catalog=installation.catalog,
+        # What a caller does at once is no work of a worker, which a kill would leave to be taken over.
+        ports=replace(service.ports, owner=f"{service.ports.owner}#http"),
+        tokens=access.tokens,
+        replies=access.replies,
+        figures=access.figures,
+        repositories=access.repositories,
+        topics=access.topics,
+        wake=service.wake,
+        health=service.health.now,
+        actor=settings.actor,
+        is_tokenless=is_loopback(host) and not settings.needs_token,
+        webhook_secrets=settings.webhook_secrets,
+    )
+    return make_app(hub)

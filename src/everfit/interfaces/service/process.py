@@ -1,11 +1,13 @@
 """The process of ``everfit up``: the lock, the address, one ready line, signals, and the way down."""
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from everfit.application.ports import Catalog
 from everfit.bootstrap import keeping, open_installation, service_home
+from everfit.domain.access import check_exposure
 from everfit.interfaces.service.http_app import app_of
 from everfit.interfaces.service.log import LOG, open_log
 from everfit.interfaces.service.notify import notify
@@ -38,13 +40,15 @@ def serve(
     """
     settings = read_settings()
     home = service_home(folders, settings)
-    with keeping(home, settings) as note, taken_address(*address) as listening:
+    with keeping(home, settings) as note, ExitStack() as ending:
+        installation = open_installation(home, folders, settings, LoggedProgress("everfit"))
+        check_exposure(address[0], installation.access.tokens.tokens())
+        listening = ending.enter_context(taken_address(*address))
         url = url_of(listening)
         note(url)
-        installation = open_installation(home, folders, settings, LoggedProgress("everfit"))
         open_log(home, lambda: secrets_of(installation.catalog))
         service, signals = Service(installation, workers), Signals()
-        server = HttpServer(app_of(service, installation), listening, signals.broken)
+        server = HttpServer(app_of(service, installation, settings, address[0]), listening, signals.broken)
         with signals.heard():
             service.start()
             server.start()
