@@ -74,7 +74,6 @@ class LocalCode:
         except RequestError as error:
             # Where it was written for a moment tells nobody anything.
             words = str(error).replace(f"{os.path.realpath(root)}/", "").replace(str(root), "the project")
-            words = words.replace(f"{os.path.realpath(temporary)}/tree/", "")
             raise RequestError(f"In commit {commit.short}: {words}") from error
 
     def _kept_copy(self, tree: Tree, name: str) -> tuple[str, str]:
