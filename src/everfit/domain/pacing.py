@@ -88,21 +88,25 @@ def _of_trigger(backlog: Backlog, pace: Pace, unconsumed: Amount, state: State, 
     missing = _missing(backlog.amount + unconsumed, pace.at_least)
     if missing is not None:
         return Held(until=None, why=f"{_name(backlog)}: {missing}")
-    quiet = _clamped(backlog.last, now, pace.quiet_for)
+    quiet = _over(backlog.last, pace.quiet_for, now)
     if pace.at_most is not None:
-        quiet = min(quiet, _clamped(backlog.first, now, pace.at_most))
+        quiet = min(quiet, _over(backlog.first, pace.at_most, now))
     if quiet > now:
         return Held(until=quiet, why=f"{_name(backlog)}: waits until nothing more has arrived for {pace.quiet_for}")
     if state.last_started is not None:
-        cool = _clamped(state.last_started, now, pace.cooldown)
+        cool = _over(state.last_started, pace.cooldown, now)
         if cool > now:
             return Held(until=cool, why=f"{_name(backlog)}: cools down for {pace.cooldown} after the last run")
     return Start(why=_name(backlog))
 
 
-def _clamped(since: datetime, now: datetime, length: timedelta) -> datetime:
-    """Return when *length* is over; after a clock has jumped back, never later than that from now."""
-    return min(since, now) + length
+def _over(since: datetime, length: timedelta, now: datetime) -> datetime:
+    """Return when *length* is over.
+
+    An instant that lies further ahead than that is of a clock that was set back since: it holds nothing. A little
+    ahead is a machine whose clock goes before this one's.
+    """
+    return now if since - now > length else since + length
 
 
 def _missing(amount: Amount, least: Amount) -> str | None:

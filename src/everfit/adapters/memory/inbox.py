@@ -1,5 +1,6 @@
 """The inbox in memory, by the same rules as the one in SQL."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -32,6 +33,8 @@ class MemoryInbox:
         store.on_settled.append(self._settle)
 
     def accept(self, events: Sequence[TriggerEvent], marks: Mapping[str, Mark] | None = None) -> Sequence[bool]:
+        # What a database cannot hold is refused before anything is kept.
+        json.dumps([dict(event.detail) for event in events])
         with self._turn:
             self._marks.update(marks or {})
             return [self._add(event, EventEnd.PENDING, None) for event in events]
