@@ -103,7 +103,17 @@ def commands() -> str:
     """Return a section for each command, in the order of ``everfit --help``."""
     context = click.Context(everfit, info_name="everfit")
     found = {name: everfit.get_command(context, name) for name in COMMANDS}
-    return "\n".join(command_section(name, command) for name, command in found.items() if command is not None)
+    return "\n".join(
+        command_section(*one) for name, command in found.items() if command is not None for one in each(name, command)
+    )
+
+
+def each(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    """Yield the command, or those that it is a group of."""
+    if isinstance(command, click.Group):
+        yield from ((f"{name} {below}", one) for below, one in command.commands.items())
+    else:
+        yield name, command
 
 
 def command_section(name: str, command: click.Command) -> str:

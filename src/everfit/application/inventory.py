@@ -6,6 +6,7 @@ from everfit.application.overview import Json, run_summary
 from everfit.application.ports import Catalog, Ports
 from everfit.application.training_jobs import TrainingJob
 from everfit.application.workspace import Workspace
+from everfit.domain.access import Token
 from everfit.domain.inbox import Pause
 from everfit.domain.project import Environment
 from everfit.domain.run import Run
@@ -159,3 +160,16 @@ def job_row(job: TrainingJob) -> Json:
 def run_rows(runs: Sequence[Run]) -> list[Json]:
     """Return the rows of ``runs``."""
     return [run_summary(run) for run in runs]
+
+
+def token_row(token: Token) -> Json:
+    """Return one token, without what is kept of its secret."""
+    return {
+        "id": token.id,
+        "name": token.name,
+        "role": token.role.value,
+        "created": token.created.isoformat(),
+        "expires": token.expires.isoformat() if token.expires else None,
+        "revoked": token.revoked.isoformat() if token.revoked else None,
+        "used": token.used.isoformat() if token.used else None,
+    }

@@ -6,14 +6,15 @@ import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
 
-from everfit.domain.errors import EverfitError, RefusedError
+from everfit.domain.errors import EverfitError, RefusedError, RequestError
 
 PREFIX: Final = "evf"
 LONGEST_NAME: Final = 100
+LONGEST_LIFETIME: Final = timedelta(days=365 * 1000)
 _TOKEN: Final = re.compile(rf"{PREFIX}_([a-z0-9]{{8,32}})_([A-Za-z0-9_-]{{20,100}})")
 _HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+))(?::[0-9]{1,5})?")
 _LOCAL_NAMES: Final = ("localhost", "127.0.0.1", "::1")
@@ -87,6 +88,19 @@ class Origin:
     origin: str | None = None
     site: str | None = None
     is_forwarded: bool = False
+
+
+def check_name(name: str) -> None:
+    """Raise ``RequestError`` for a name that nobody could read in a record."""
+    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
+        raise RequestError(f"A token needs a name of 1 to {LONGEST_NAME} characters that can be shown.")
+
+
+def expiry(now: datetime, lifetime: timedelta | None) -> datetime | None:
+    """Return when a token expires; None is never, and what no calendar holds is never either."""
+    if lifetime is None or lifetime > LONGEST_LIFETIME:
+        return None
+    return now + lifetime
 
 
 def written(token: str, secret: str) -> str:

@@ -2,12 +2,12 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from everfit.adapters.local.database import Database, Row, Statements
 from everfit.application.ports import Clock
-from everfit.domain.access import LONGEST_NAME, Role, Token, digest_of, written
-from everfit.domain.errors import NotFoundError, RefusedError, RequestError
+from everfit.domain.access import Role, Token, check_name, digest_of, expiry, written
+from everfit.domain.errors import NotFoundError, RefusedError
 from everfit.domain.record import instant
 
 
@@ -18,8 +18,8 @@ class SqlTokens:
         self._database = database
         self._clock = clock
 
-    def add(self, name: str, role: Role, expires: datetime | None) -> tuple[Token, str]:
-        token, secret = new_token(name, role, self._clock.now(), expires)
+    def add(self, name: str, role: Role, lifetime: timedelta | None) -> tuple[Token, str]:
+        token, secret = new_token(name, role, self._clock.now(), lifetime)
         with self._database.transaction() as rows:
             if _holding(rows, name) is not None:
                 raise RefusedError(f"There is a token named {name}. Revoke it, or take another name.")
@@ -55,16 +55,18 @@ class SqlTokens:
             rows.write("update token set used = :at where id = :id", {"id": token, "at": instant(at)})
 
 
-def new_token(name: str, role: Role, now: datetime, expires: datetime | None) -> tuple[Token, str]:
-    """Return a token and its secret.
-
-    Raises:
-        RequestError: nobody could read the name in a record.
-    """
-    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
-        raise RequestError(f"A token needs a name of 1 to {LONGEST_NAME} characters that can be shown.")
+def new_token(name: str, role: Role, now: datetime, lifetime: timedelta | None) -> tuple[Token, str]:
+    """Return a token and its secret."""
+    check_name(name)
     secret = secrets.token_urlsafe(32)
-    token = Token(id=secrets.token_hex(6), name=name, role=role, digest=digest_of(secret), created=now, expires=expires)
+    token = Token(
+        id=secrets.token_hex(6),
+        name=name,
+        role=role,
+        digest=digest_of(secret),
+        created=now,
+        expires=expiry(now, lifetime),
+    )
     return token, secret
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from everfit.application.ports import Clock
-from everfit.domain.access import Role, Token, digest_of, written
+from everfit.domain.access import Role, Token, check_name, digest_of, expiry, written
 from everfit.domain.errors import NotFoundError, RefusedError
 
 
@@ -16,7 +16,8 @@ class MemoryTokens:
         self._clock = clock
         self._tokens: dict[str, Token] = {}
 
-    def add(self, name: str, role: Role, expires: datetime | None) -> tuple[Token, str]:
+    def add(self, name: str, role: Role, lifetime: timedelta | None) -> tuple[Token, str]:
+        check_name(name)
         if self._holding(name) is not None:
             raise RefusedError(f"There is a token named {name}. Revoke it, or take another name.")
         number = len(self._tokens) + 1
@@ -27,7 +28,7 @@ class MemoryTokens:
             role=role,
             digest=digest_of(secret),
             created=self._clock.now(),
-            expires=expires,
+            expires=expiry(self._clock.now(), lifetime),
         )
         self._tokens[token.id] = token
         return token, written(token.id, secret)

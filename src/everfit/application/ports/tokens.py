@@ -1,7 +1,7 @@
 """The tokens that callers show."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from everfit.domain.access import Role, Token
@@ -10,10 +10,14 @@ from everfit.domain.access import Role, Token
 class Tokens(Protocol):
     """The tokens of an installation, without their secrets."""
 
-    def add(self, name: str, role: Role, expires: datetime | None) -> tuple[Token, str]:
+    def add(self, name: str, role: Role, lifetime: timedelta | None) -> tuple[Token, str]:
         """Make a token; return it with the text that its owner shows, which is kept nowhere.
 
+        Args:
+            lifetime: None makes one that never expires.
+
         Raises:
+            RequestError: nobody could read the name in a record.
             RefusedError: a token of that name holds.
         """
         ...

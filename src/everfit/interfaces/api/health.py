@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
+from everfit.application.inventory import token_row
 from everfit.domain.errors import BackendError, StateError
 from everfit.interfaces.api import examples, shapes
 from everfit.interfaces.api.callers import Approves, Reads, check_pace, check_parameters, hub_of
@@ -60,16 +61,4 @@ def metrics(call: Reads) -> Response:
 @ROUTES.get("/v1/tokens", tags=["tokens"], responses={**problems(), **shown("Found.", shapes.Tokens, examples.TOKENS)})
 def tokens(call: Approves) -> Response:
     """Return every token, without its secret; only the command line makes and revokes them."""
-    rows = [
-        {
-            "id": token.id,
-            "name": token.name,
-            "role": token.role.value,
-            "created": token.created.isoformat(),
-            "expires": token.expires.isoformat() if token.expires else None,
-            "revoked": token.revoked.isoformat() if token.revoked else None,
-            "used": token.used.isoformat() if token.used else None,
-        }
-        for token in call.hub.tokens.tokens()
-    ]
-    return answer({"tokens": rows})
+    return answer({"tokens": [token_row(token) for token in call.hub.tokens.tokens()]})
