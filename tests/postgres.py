@@ -49,14 +49,15 @@ class PostgresServer:
 
     Args:
         options: settings in the form ``name=value``.
+        place: where its folder is made; None means in memory.
     """
 
-    def __init__(self, binaries: Path, options: tuple[str, ...] = FAST) -> None:
+    def __init__(self, binaries: Path, options: tuple[str, ...] = FAST, place: Path | None = None) -> None:
         self._binaries = binaries
         self._options = options
         # Postgres refuses to be run by root.
         self._account = _unprivileged() if os.getuid() == 0 else None
-        self.folder = Path(tempfile.mkdtemp(prefix="everfit-pg-", dir=_quick_place()))
+        self.folder = Path(tempfile.mkdtemp(prefix="everfit-pg-", dir=place or _quick_place()))
         self._process: subprocess.Popen[bytes] | None = None
         self._made = 0
         self._has_template = False
