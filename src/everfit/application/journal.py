@@ -62,7 +62,7 @@ def _walk(claim: Claim, run: Run, workspace: Workspace, ports: Ports) -> None:
         if ports.leaving() and not step.settles:
             return
         now = ports.store.run(run.id)
-        if now.cancellation is not None and not step.settles:
+        if now.cancellation is not None and not _is_settling(now, ports):
             _stop(claim, now, now.cancellation, ports)
             return
         context = Context(
@@ -77,6 +77,12 @@ def _walk(claim: Claim, run: Run, workspace: Workspace, ports: Ports) -> None:
         if not isinstance(answer, Done):
             return
         done[step.name] = answer.result
+
+
+def _is_settling(run: Run, ports: Ports) -> bool:
+    """Tell whether the run has begun to change what serves: it is not broken off half-way then."""
+    started = {record.name for record in ports.store.steps(run.id)}
+    return any(step.settles and step.name in started for step in LOOP)
 
 
 def _stop(claim: Claim, run: Run, cancellation: Cancellation, ports: Ports) -> None:
@@ -127,7 +133,8 @@ def _perform(step: Step, context: Context) -> Answer | None:
                 _fail(step, context, "stopped by the keyboard; nothing that serves was changed")
             raise
         except EverfitError as error:
-            again = isinstance(error, BackendError) and error.retryable and attempt < step.attempts
+            is_passing = isinstance(error, BackendError) and error.retryable and attempt < step.attempts
+            again = is_passing and ports.store.run(context.run.id).cancellation is None
             words = hidden(str(error), context.project.secrets)
             ports.store.fail_step(claim, step.name, words)
             ports.progress.step_ended(step.name, "again" if again else "failed", _since(begun, ports))
