@@ -56,8 +56,8 @@ class RunningService:
         line = self._process.stdout.readline() if self._process.stdout else ""
         self.ready = json.loads(line) if line else {}
         if not self.ready.get("ready"):
-            self.kill()
-            raise AssertionError(f"the service did not start: {self.ready}\n{self.log}")
+            code = self._signalled(signal.SIGKILL)
+            raise AssertionError(f"the service did not start ({code}): {self.ready}\n{self.log}")
         return self
 
     def refused(self) -> tuple[int, str]:

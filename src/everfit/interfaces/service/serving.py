@@ -1,5 +1,6 @@
 """Answers over HTTP from a thread of its own, on an address that is taken before anybody is told of it."""
 
+import os
 import socket
 from collections.abc import Callable
 from threading import Thread
@@ -25,8 +26,9 @@ def taken_address(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=WAITING)
     except OSError as error:
+        why = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
         raise BusyError(
-            f"The service cannot answer at {host}:{port} ({error.strerror or error}). "
+            f"The service cannot answer at {host}:{port} ({why}). "
             "Choose another place with --host and --port, or end the program that has it."
         ) from error
 
