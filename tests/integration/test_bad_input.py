@@ -285,7 +285,7 @@ def test_a_full_disk_is_said_and_nothing_serves(project: LineProject, small_disk
 
 def test_later_keys_are_named_by_check(project: LineProject) -> None:
     project.add_rows("a.csv", count=200)
-    project.write("everfit.yaml", PROJECT + 'triggers:\n  - schedule: "0 0 * * SAT"\nno_success_for: 9d\n')
+    project.write("everfit.yaml", PROJECT + "monitor: {capture: 10%}\n")
     result = project.everfit("check")
     assert result.code == 0, result.out
     assert "does not act on" in result.out

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum
 from typing import Final, cast
 
@@ -72,10 +73,19 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalPolicy:
-    """Who has the last word: ``automatic``, ``manual``, or a person when a rule holds (``when``)."""
+    """Who has the last word: ``automatic``, ``manual``, or a person when a rule holds (``when``).
+
+    Args:
+        expires: how long a version may wait for a person; None is for ever.
+        approvers: who may decide; empty means everybody.
+        four_eyes: whether nobody may approve what they started themselves.
+    """
 
     mode: str = "automatic"
     when: GateRule | None = None
+    expires: timedelta | None = None
+    approvers: tuple[str, ...] = ()
+    four_eyes: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -137,11 +137,39 @@ SERVE: Final = Section(
 
 GATE: Final = ListOf(each=GATE_RULE, words="a list of rules such as - mape < 20", can_be_empty=False)
 
+_APPROVAL_MODE: Final = plain.word("automatic", "manual")
 APPROVAL: Final = Either(
-    single=plain.word("automatic", "manual"),
+    single=_APPROVAL_MODE,
     section=Section(
         example="{when: mape >= 20}",
-        keys=(Key(name="when", kind=GATE_RULE, doc="A person decides when this holds.", is_required=True),),
+        keys=(
+            Key(
+                name="mode",
+                kind=_APPROVAL_MODE,
+                doc="Whether a person decides about every version that passes its gate.",
+                default="manual",
+            ),
+            Key(name="when", kind=GATE_RULE, doc="A person decides when this holds, and only then."),
+            Key(
+                name="expires",
+                kind=plain.SOME_TIME,
+                doc="A version that nobody has decided about for this long is rejected.",
+                default="never",
+            ),
+            Key(
+                name="approvers",
+                kind=ListOf(each=plain.TEXT, words="a list of names", can_be_empty=False),
+                doc="Only these may decide.",
+                default="everybody",
+            ),
+            Key(
+                name="four_eyes",
+                kind=plain.FLAG,
+                doc="Whether nobody may approve what a run has made that they started themselves.",
+                default="false",
+            ),
+        ),
+        at_most_one=("mode", "when"),
     ),
 )
 
@@ -243,13 +271,12 @@ PROJECT: Final = Section(
             kind=ListOf(each=ALERT, words="a list of channels"),
             doc="Who is told how a run ended.",
             default="nobody",
-            is_later=True,
         ),
         Key(
             name="no_success_for",
             kind=plain.SOME_TIME,
-            doc="An alert is sent when no run has succeeded for this long.",
-            is_later=True,
+            doc="An alert is sent when no run has deployed a version for this long, whatever the reason.",
+            default="never",
         ),
     )
 )

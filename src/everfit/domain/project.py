@@ -6,6 +6,7 @@ from datetime import timedelta
 from enum import Enum
 from types import MappingProxyType
 
+from everfit.domain.alert import Channel
 from everfit.domain.check import DataRule
 from everfit.domain.gate import ApprovalPolicy, GateRule
 from everfit.domain.triggers import Trigger
@@ -152,6 +153,7 @@ class Project:
     Args:
         evaluate: the user's own scorer for ``task: custom``, below the project folder.
         budget: most runs in a calendar month (UTC) in each environment; None is no limit.
+        no_success_for: people are told when no run has deployed for this long; None means never.
         later: keys that are valid and not acted on by this release, as the user wrote them.
         secrets: values that came from ``${NAME}``; they must appear in no log, event, page or artifact.
     """
@@ -168,7 +170,7 @@ class Project:
     repository: Repository = field(default_factory=Repository)
     budget: int | None = None
     monitor: Mapping[str, object] = field(default_factory=_nothing)
-    alerts: tuple[Mapping[str, object], ...] = ()
+    alerts: tuple[Channel, ...] = ()
     no_success_for: timedelta | None = None
     later: tuple[str, ...] = ()
     secrets: frozenset[str] = field(default=frozenset(), repr=False)

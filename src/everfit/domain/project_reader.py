@@ -5,6 +5,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, cast
 
+from everfit.domain.alert import channels_of
 from everfit.domain.document import Fields, Node, Reading, with_variables
 from everfit.domain.errors import ProjectError
 from everfit.domain.gate import ApprovalPolicy
@@ -71,7 +72,7 @@ def _project(values: Values, reading: Reading) -> Project:
         repository=Repository(**values.get("repository", {})),
         budget=values.get("budget"),
         monitor=MappingProxyType(values.get("monitor", {})),
-        alerts=tuple(MappingProxyType(alert) for alert in values.get("alerts", ())),
+        alerts=channels_of(values.get("alerts", ())),
         no_success_for=values.get("no_success_for"),
         later=tuple(later),
         secrets=reading.secrets,
@@ -96,7 +97,10 @@ def _environment(name: str, given: Values, model: str, data: Data) -> Environmen
 
 
 def _approval(given: str | Values) -> ApprovalPolicy:
-    return ApprovalPolicy(mode=given) if isinstance(given, str) else ApprovalPolicy(mode="when", when=given["when"])
+    if isinstance(given, str):
+        return ApprovalPolicy(mode=given)
+    written: dict[str, Any] = {"mode": "when" if "when" in given else "manual", **given}
+    return ApprovalPolicy(**written)
 
 
 def _frozen(values: Values) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from everfit.domain import plain_values as plain
+from everfit.domain.alert import SAYABLE, Template
 from everfit.domain.path_glob import GLOB_WORDS, check_glob
 from everfit.domain.release_name import BRANCH_WORDS, PATTERN_WORDS, check_branch, check_pattern
 from everfit.domain.schedule import SCHEDULE_WORDS, check_schedule
@@ -174,18 +175,59 @@ MONITOR: Final = Section(
     )
 )
 
+POSTED_TO: Final = plain.text(
+    "a URL that starts with https://, or http:// on this machine",
+    r"^(https://[^\s/]+|http://(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?(/|$))",
+)
+
 ALERT: Final = Section(
     example="keys with values, such as email: ml-team@example.com",
     keys=(
-        Key(name="email", kind=plain.text("an e-mail address", r"^[^@\s]+@[^@\s]+$"), doc="An e-mail address."),
+        Key(
+            name="email",
+            kind=plain.text("an e-mail address", r"^[^@\s,;<>\"]+@[^@\s,;<>\"]+$"),
+            doc="An e-mail address; EVERFIT_SMTP names the mail server.",
+        ),
         Key(
             name="sns",
             kind=plain.text("the ARN of an SNS topic", r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]+$"),
             doc="The ARN of an SNS topic.",
+            is_later=True,
         ),
         Key(name="slack", kind=HTTPS, doc="An incoming webhook of Slack."),
-        Key(name="teams", kind=HTTPS, doc="A webhook of Microsoft Teams."),
-        Key(name="webhook", kind=HTTPS, doc="A URL that alerts are posted to as JSON."),
+        Key(name="teams", kind=HTTPS, doc="A workflow of Microsoft Teams that takes webhook requests."),
+        Key(name="webhook", kind=POSTED_TO, doc="A URL that alerts are posted to as JSON."),
+        Key(
+            name="url",
+            kind=plain.text("a URL that Apprise knows, such as ntfy://topic", r"^[a-z0-9]{2,}://[^\s]+$"),
+            doc="Any other service, as a URL of Apprise; a secret in it belongs into a ${NAME}.",
+        ),
+        Key(
+            name="on",
+            kind=ListOf(
+                each=plain.word(*(kind.value for kind in SAYABLE)), words="a list of outcomes", can_be_empty=False
+            ),
+            doc="What is told.",
+            default="deployed, rejected, needs approval, failed, rolled back, paused, no success, recovered, trouble",
+        ),
+        Key(
+            name="environments",
+            kind=ListOf(each=plain.NAME, words="a list of environments", can_be_empty=False),
+            doc="Only what is about these, or about the whole model.",
+            default="all",
+        ),
+        Key(
+            name="template",
+            kind=plain.word(*(template.value for template in Template)),
+            doc="In which words; threshold says in one sentence which limit a new model did not keep.",
+            default="standard",
+        ),
+        Key(
+            name="repeat_after",
+            kind=plain.ANY_TIME,
+            doc="An alert that only repeats the last one is held for this long, and told with how many there were.",
+            default="6h",
+        ),
     ),
-    exactly_one=("email", "sns", "slack", "teams", "webhook"),
+    exactly_one=("email", "sns", "slack", "teams", "webhook", "url"),
 )
