@@ -180,11 +180,11 @@ def test_what_a_transaction_read_stays_true_until_it_ends(postgres_url: str) -> 
     with ExitStack() as stack, ThreadPoolExecutor(10) as pool:
         databases = [stack.enter_context(opened(postgres_url)) for _ in range(10)]
         with databases[0].transaction() as rows:
-            rows.write("create table tally (n bigint)")
-            rows.write("insert into tally values (0)")
+            rows.write("create table counted (n bigint)")
+            rows.write("insert into counted values (0)")
         list(pool.map(counted_up, databases * 5))
         with databases[0].reading() as rows:
-            assert [row["n"] for row in rows.all("select n from tally", {})] == [50]
+            assert [row["n"] for row in rows.all("select n from counted", {})] == [50]
 
 
 def write_around(database: Database, act: Callable[[], object]) -> None:
@@ -197,9 +197,9 @@ def write_around(database: Database, act: Callable[[], object]) -> None:
 
 def counted_up(database: Database) -> None:
     with database.transaction() as rows:
-        found = rows.one("select n from tally", {})
+        found = rows.one("select n from counted", {})
         assert found is not None
-        rows.write("update tally set n = :n", {"n": found["n"] + 1})
+        rows.write("update counted set n = :n", {"n": found["n"] + 1})
 
 
 def test_text_that_no_database_holds_is_written_out(sql_database: Database) -> None:

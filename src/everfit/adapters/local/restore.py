@@ -8,7 +8,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,7 +177,7 @@ class _Restoring:
         if isinstance(value, str):
             return self._moved(value)
         if isinstance(value, list):
-            return [self._walked(each) for each in value]
+            return [self._walked(each) for each in cast("Sequence[Any]", value)]
         if isinstance(value, dict):
             return {name: self._walked(each) for name, each in cast("Mapping[str, Any]", value).items()}
         return value

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, assert_never
+from typing import Any, Final, assert_never, cast
 
 from everfit.adapters.local.database import Database, Kind, Statements
 
@@ -107,7 +107,7 @@ def _plain(value: object) -> object:
 def _value(value: Any, change: Callable[[str], str]) -> object:
     if isinstance(value, str):
         return change(value)
-    return base64.b64decode(value[BYTES]) if isinstance(value, dict) else value
+    return base64.b64decode(cast("Mapping[str, str]", value)[BYTES]) if isinstance(value, dict) else value
 
 
 def _checked(name: str) -> str:
