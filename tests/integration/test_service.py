@@ -1,10 +1,12 @@
 """A real service: killed, ended, started again, beside others, with broken files."""
 
+import shutil
 import signal
 import socket
 import sqlite3
+import subprocess
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -206,3 +208,40 @@ def test_a_folder_that_is_not_there_is_refused_in_a_sentence(tmp_path: Path) -> 
     (tmp_path / "here").mkdir()
     code, words = RunningService(tmp_path / "here", tmp_path / "nowhere").refused()
     assert (code, words.partition(" /")[0]) == (2, "There is no folder")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of 40 MB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mount = shutil.which("mount")
+    if mount is None or subprocess.run([mount, "-t", "tmpfs", "-o", "size=40m", "none", place], check=False).returncode:
+        pytest.skip("mounting a small file system needs the rights to mount")
+    yield place
+    subprocess.run(["umount", "-l", place], check=True)
+
+
+def test_a_full_disk_stops_new_work_and_fails_no_run(project: LineProject, small_disk: Path) -> None:
+    text = (project.folder / "everfit.yaml").read_text()
+    project.write("everfit.yaml", text + "triggers:\n  - event: {source: shop, quiet_for: 3s}\n")
+    home = small_disk / "state"
+    with RunningService(project.folder, EVERFIT_HOME=str(home)) as service:
+        event = {"specversion": "1.0", "source": "shop", "type": "sold", "data": {}}
+        assert service.post("/events", {**event, "id": "1"}, Content_Type="application/cloudevents+json").status == 202
+        fill(small_disk)
+        refused = service.post("/events", {**event, "id": "2"}, Content_Type="application/cloudevents+json")
+        assert refused.status >= 500
+        until(lambda: "dispatcher: " in service.log)
+        assert service.ask("GET", "/readyz").status == 503
+        (small_disk / "filler").unlink()
+        until(lambda: service.ask("GET", "/readyz").status == 200)
+        until(lambda: [run["outcome"] for run in service.get("/v1/runs")["runs"]] == ["deployed"])
+    project.everfit("down", EVERFIT_HOME=str(home))
+
+
+def fill(disk: Path) -> None:
+    """Leave not a byte."""
+    with (disk / "filler").open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(b"0" * 4096)
