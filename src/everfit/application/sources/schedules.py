@@ -123,14 +123,14 @@ class ScheduleSource:
 
     def _fire(self, lines: Sequence[_Line], now: datetime) -> None:
         # Until all of it is written, what is known here may differ from what is remembered.
-        self._is_stale = True
+        was_stale, self._is_stale = self._is_stale, True
         fired = [(line, missed) for line in lines if (missed := line.timetable.missed(line.last, now)) is not None]
         later = [replace(line, last=missed.newest) for line, missed in fired]
         self._inbox.accept([_event(line, missed) for line, missed in fired], {line.mark: _mark(line) for line in later})
         for line in later:
             self._lines[line.mark] = line
             self._wait(line, now)
-        self._is_stale = False
+        self._is_stale = was_stale
 
     def _tell(self, model: str, environment: str, cause: str, words: str, now: datetime) -> None:
         self._outbox.note(
