@@ -15,6 +15,7 @@ from everfit.adapters.local.code import LocalCode
 from everfit.adapters.local.data_source import LocalDataSource
 from everfit.adapters.local.database import Database
 from everfit.adapters.local.endpoints import LocalEndpoints
+from everfit.adapters.local.event_archive import LocalEventArchive
 from everfit.adapters.local.figures import SqlFigures
 from everfit.adapters.local.heart import ThreadHeart
 from everfit.adapters.local.home import FILE, home_of
@@ -35,6 +36,7 @@ from everfit.adapters.local.shared_home import other_project
 from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.adapters.local.time_zones import time_zone
 from everfit.adapters.local.tokens import SqlTokens
+from everfit.application.archiving import archive_events
 from everfit.application.journal import LEASE
 from everfit.application.ports import Catalog, Clock, Inbox, Ports, Progress, Source
 from everfit.application.ports.figures import Figures
@@ -164,6 +166,7 @@ class Installation:
     Args:
         changes: gives another value whenever anybody has written to the database.
         is_alone: whether no other service can keep the same database.
+        archive: moves events that ended long ago out of the database.
         sources: makes the sources of events by name, given the inbox and what wakes the source of a name.
     """
 
@@ -172,6 +175,7 @@ class Installation:
     catalog: Catalog
     changes: Callable[[], object]
     is_alone: bool
+    archive: Callable[[], int]
     sources: Callable[[Inbox, Callable[[str], None]], Mapping[str, Source]]
     access: Access
 
@@ -186,6 +190,7 @@ def open_installation(home: Path, folders: Sequence[Path], settings: Settings, p
         catalog=_catalog(folders, settings, ports),
         changes=Changes(database, POSTGRES if settings.database else SQLITE),
         is_alone=settings.database is None,
+        archive=partial(archive_events, LocalEventArchive(home), ports, kept=settings.kept_events),
         sources=partial(_sources, home, ports),
         access=_access(home, settings, database, ports.clock),
     )

@@ -4,9 +4,11 @@ import os
 import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
-from everfit.domain.errors import RequestError
+from everfit.domain.errors import RequestError, RuleError
+from everfit.domain.units import duration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +24,7 @@ class Settings:
         notify: socket of the service manager that is told when the service is ready; None means there is none.
         webhook_secrets: any of them may have signed a webhook; with none, webhooks are refused.
         sns_topics: whose messages are taken, by their ARN.
+        kept_events: how long an event that has ended stays in the database before it goes to the archive.
         needs_token: whether callers on this machine need a token as well.
     """
 
@@ -34,6 +37,7 @@ class Settings:
     sns_topics: tuple[str, ...] = ()
     webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
     needs_token: bool = False
+    kept_events: timedelta = timedelta(days=90)
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -48,8 +52,16 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         notify=environment.get("NOTIFY_SOCKET"),
         sns_topics=_listed(environment.get("EVERFIT_SNS_TOPICS")),
         webhook_secrets=_listed(environment.get("EVERFIT_WEBHOOK_SECRET")),
+        kept_events=_kept(environment.get("EVERFIT_KEEP_EVENTS")),
         needs_token=_truth("EVERFIT_REQUIRE_TOKEN", environment.get("EVERFIT_REQUIRE_TOKEN")),
     )
+
+
+def _kept(text: str | None) -> timedelta:
+    try:
+        return duration(text or "90d")
+    except RuleError as error:
+        raise RequestError(f"EVERFIT_KEEP_EVENTS is {text!r}: it must be a time such as 90d.") from error
 
 
 def _truth(name: str, text: str | None) -> bool:

@@ -172,8 +172,8 @@ def test_a_clock_that_is_set_back_holds_for_no_longer_than_twice_the_pace(
 ) -> None:
     """An hour back costs at most that hour once more, and a year back costs nothing."""
     now, trigger = START - back, replace(paced(), pace=pace)
-    for _ in range(2):
+    for _ in range(4):
         answer = decide(waiting(backlog()), (trigger,), state, now)
         now = answer.until if isinstance(answer, Held) and answer.until is not None else now
     assert isinstance(decide(waiting(backlog()), (trigger,), state, now), Start)
-    assert now - (START - back) <= 2 * max(pace.quiet_for, pace.cooldown)
+    assert now - (START - back) <= 2 * (pace.quiet_for + pace.cooldown)

@@ -4,10 +4,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from threading import Event
-from typing import cast
+from typing import Final, cast
 
 from everfit.application.ports import Inbox, Ports
 from everfit.bootstrap import Installation
+from everfit.interfaces.service.chore import Chore
 from everfit.interfaces.service.dispatcher import Dispatcher
 from everfit.interfaces.service.health import HealthBook
 from everfit.interfaces.service.host import HostKeeper
@@ -18,6 +19,9 @@ from everfit.interfaces.service.waking import WakingInbox
 from everfit.interfaces.service.watching import Watching
 from everfit.interfaces.service.work import Place, Work
 from everfit.interfaces.service.worker import Worker
+
+DAY: Final = 86_400.0
+"""In seconds."""
 
 
 class Service:
@@ -48,6 +52,7 @@ class Service:
         self._projects = self._part("projects", Projects(self._catalog, self._projects_changed).turn)
         host = HostKeeper(self._catalog, self.ports.endpoints, self.ports.registry)
         self._host = self._part("endpoint host", host.turn)
+        self._archive = self._part("archive", Chore(installation.archive, DAY).turn)
 
     def start(self) -> None:
         """Start every part."""
@@ -87,7 +92,7 @@ class Service:
 
     @property
     def _parts(self) -> Sequence[Part]:
-        return (*self._sources.values(), self._projects, self._dispatching, *self._workers, self._host)
+        return (*self._sources.values(), self._projects, self._dispatching, *self._workers, self._host, self._archive)
 
     def _part(self, name: str, turn: Turn) -> Part:
         return Part(name, turn, self.health, self._told)
