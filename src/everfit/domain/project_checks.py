@@ -9,6 +9,7 @@ from everfit.domain.errors import RuleError
 from everfit.domain.gate_rule import GateRule, Subject, check_fits
 from everfit.domain.metric import metrics_of
 from everfit.domain.tag_checks import check_tags
+from everfit.domain.trigger_checks import check_triggers
 from everfit.domain.words import listed, nearest
 
 Values = Mapping[str, Any]
@@ -51,6 +52,13 @@ def check(document: Fields, values: Values, time_zones: Callable[[], Collection[
     check_alerts(document, values, reading)
     _check_autoscale(document, values, reading)
     _check_time_zones(document, values, time_zones, reading)
+    check_triggers(document, values, _environment_names(document), reading)
+
+
+def _environment_names(document: Fields) -> tuple[str, ...]:
+    """Return all names that stand in the file, so that one with another mistake in it is not called missing."""
+    node = document.at("environments")
+    return tuple(key.text for key, _ in node.pairs) if isinstance(node, Fields) else (DEFAULT_ENVIRONMENT,)
 
 
 def _check_evaluate(document: Fields, values: Values, task: str | None, reading: Reading) -> None:
@@ -179,10 +187,7 @@ def _check_promotion(document: Fields, name: str, environments: Mapping[str, Val
     source = environments[name].get("promote_from", RETRAIN)
     if source == RETRAIN:
         return
-    # All names that stand in the file, so that one with another mistake in it is not called missing.
-    node = document.at("environments")
-    names = [key.text for key, _ in node.pairs] if isinstance(node, Fields) else []
-    others = [other for other in names if other != name]
+    others = [other for other in _environment_names(document) if other != name]
     if source not in others:
         what = f"{at} names no other environment"
         reading.add(line, what, found=source, expected=listed([*others, RETRAIN]), nearest=nearest(source, others))

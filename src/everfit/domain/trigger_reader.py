@@ -33,6 +33,11 @@ def triggers_of(written: tuple[Values, ...], environments: Mapping[str, Environm
     return (*found, *tags)
 
 
+def key_of(written: Values) -> str:
+    """Return the key of a trigger, as it was read from a project file."""
+    return _trigger(written, ()).key
+
+
 def _trigger(values: Values, environments: tuple[str, ...]) -> Trigger:
     kind = next(name for name in _READERS if name in values)
     given = values[kind] if isinstance(values[kind], dict) else values
