@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from everfit.adapters.local.clock import SystemClock
 from everfit.adapters.local.ids import TimedIds
+from everfit.adapters.local.inbox import SqlInbox
 from everfit.adapters.local.processes import this_process
 from everfit.adapters.local.registry import SqlRegistry
 from everfit.adapters.local.run_store import SqlRunStore
@@ -58,15 +59,17 @@ def main() -> None:
 def measure_runs(path: Path) -> None:
     database = SqliteDatabase(path)
     store, ids, clock = SqlRunStore(database, SystemClock()), TimedIds(), SystemClock()
+    inbox = SqlInbox(database, clock)
     for history in (0, 2000):
         for number in range(history):
-            whole_run(store, ids.run_id(clock.now()), f"{history}-{number}", steps=())
+            whole_run(store, inbox, ids.run_id(clock.now()), f"{history}-{number}", steps=())
         label = f"with {history} runs before"
         runs = [
-            timed(lambda: whole_run(store, ids.run_id(clock.now()), str(ids.run_id(clock.now())))) for _ in range(30)
+            timed(lambda: whole_run(store, inbox, ids.run_id(clock.now()), str(ids.run_id(clock.now()))))
+            for _ in range(30)
         ]
         print(f"whole run, {len(STEPS)} steps, {label:<22}{ms(statistics.median(runs))}")
-        run = store.begin(new_run(ids.run_id(clock.now())))
+        run = inbox.start(new_run(ids.run_id(clock.now())))
         claim = store.claim("model", "production", owner=str(this_process()), lease=LEASE, run=run.id)
         print(f"one step (started, result), {label:<15}{ms(median(partial(one_step, store, claim), 300))}")
         print(f"newest 20 runs, {label:<27}{ms(median(lambda: store.runs('model', limit=20), 100))}")
@@ -86,18 +89,17 @@ def one_step(store: SqlRunStore, claim: Claim) -> None:
     store.finish_step(claim, name, {"artifact": "sha256:1", "rows": 1000})
 
 
-def whole_run(store: SqlRunStore, name: RunId, event: str, steps: tuple[str, ...] = STEPS) -> None:
-    store.accept(
-        TriggerEvent(
-            id=event,
-            kind=TriggerKind.API,
-            model="model",
-            environment="production",
-            actor="ada",
-            at=datetime.now(UTC),
-        )
+def whole_run(store: SqlRunStore, inbox: SqlInbox, name: RunId, event: str, steps: tuple[str, ...] = STEPS) -> None:
+    accepted = TriggerEvent(
+        id=event,
+        kind=TriggerKind.API,
+        model="model",
+        environment="production",
+        actor="ada",
+        at=datetime.now(UTC),
     )
-    run = store.begin(new_run(name))
+    inbox.accept((accepted,))
+    run = inbox.start(new_run(name))
     claim = store.claim("model", "production", owner=str(this_process()), lease=LEASE, run=run.id)
     for step in steps:
         store.begin_step(claim, step)
@@ -130,8 +132,9 @@ def measure_two_processes(path: Path) -> None:
 
 def hammer() -> None:
     """Write steps as fast as it goes and print the longest that one took."""
-    store, ids = SqlRunStore(SqliteDatabase(Path(sys.argv[1])), SystemClock()), TimedIds()
-    run = store.begin(
+    database, ids = SqliteDatabase(Path(sys.argv[1])), TimedIds()
+    store = SqlRunStore(database, SystemClock())
+    run = SqlInbox(database, SystemClock()).start(
         Run(id=ids.run_id(datetime.now(UTC)), model="m", environment=sys.argv[2], started=datetime.now(UTC))
     )
     claim = store.claim("m", sys.argv[2], owner=str(this_process()), lease=LEASE, run=run.id)
@@ -164,7 +167,7 @@ def synced(folder: Path) -> float:
 
 
 @contextmanager
-def clock() -> Iterator[list[float]]:
+def clock() -> Generator[list[float]]:
     seconds: list[float] = []
     begun = time.perf_counter()
     yield seconds
