@@ -20,6 +20,7 @@ from everfit.interfaces.service.watching import Watching
 from everfit.interfaces.service.work import Place, Work
 from everfit.interfaces.service.worker import Worker
 
+HOUR: Final = 3_600.0
 DAY: Final = 86_400.0
 """In seconds."""
 
@@ -52,7 +53,10 @@ class Service:
         self._projects = self._part("projects", Projects(self._catalog, self._projects_changed).turn)
         host = HostKeeper(self._catalog, self.ports.endpoints, self.ports.registry)
         self._host = self._part("endpoint host", host.turn)
-        self._archive = self._part("archive", Chore(installation.archive, DAY).turn)
+        self._chores = [
+            self._part("archive", Chore(installation.archive, DAY).turn),
+            self._part("answers", Chore(installation.access.replies.trim, HOUR).turn),
+        ]
 
     def start(self) -> None:
         """Start every part."""
@@ -92,7 +96,8 @@ class Service:
 
     @property
     def _parts(self) -> Sequence[Part]:
-        return (*self._sources.values(), self._projects, self._dispatching, *self._workers, self._host, self._archive)
+        ends = (self._host, *self._chores)
+        return (*self._sources.values(), self._projects, self._dispatching, *self._workers, *ends)
 
     def _part(self, name: str, turn: Turn) -> Part:
         return Part(name, turn, self.health, self._told)
