@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from everfit.adapters.local.project_file import read_project
+from everfit.adapters.memory.channels import MemoryChannels
 from everfit.adapters.memory.clock import SettableClock
 from everfit.adapters.memory.endpoints import MemoryEndpoints
 from everfit.adapters.memory.heart import StillHeart
@@ -186,6 +187,7 @@ class World:
         self.inbox = MemoryInbox(self.store, self.clock)
         self.outbox = MemoryOutbox(self.clock)
         self.registry = MemoryRegistry(self.store, self.clock)
+        self.channels = MemoryChannels()
         self.outbox.follow(self.store, self.registry)
         self.endpoints = MemoryEndpoints()
         self.ids = CountedIds()
@@ -204,6 +206,7 @@ class World:
             "store": self.store,
             "inbox": self.inbox,
             "outbox": self.outbox,
+            "channels": self.channels,
             "registry": self.registry,
             "endpoints": self.endpoints,
             **instead,

@@ -10,6 +10,7 @@ from pathlib import Path
 from everfit.adapters.local.artifacts import LocalArtifacts
 from everfit.adapters.local.backup import Backup, write_backup
 from everfit.adapters.local.changes import POSTGRES, SQLITE, Changes
+from everfit.adapters.local.channels import ProgramChannels
 from everfit.adapters.local.clock import SystemClock
 from everfit.adapters.local.code import LocalCode
 from everfit.adapters.local.data_source import LocalDataSource
@@ -88,12 +89,14 @@ def _ports(home: Path, settings: Settings, progress: Progress, database: Databas
         store=store,
         inbox=SqlInbox(database, clock),
         outbox=SqlOutbox(database, clock),
+        channels=ProgramChannels(settings.smtp),
         registry=SqlRegistry(database, clock),
         endpoints=LocalEndpoints(home, settings.port),
         machine=LocalMachine(home, database),
         heart=ThreadHeart(store, LEASE),
         progress=progress,
         owner=str(this_process()),
+        url=settings.url,
     )
 
 

@@ -22,6 +22,8 @@ class Settings:
         variables: what ``${NAME}`` in ``everfit.yaml`` may stand for.
         actor: who acts, for the records.
         notify: socket of the service manager that is told when the service is ready; None means there is none.
+        smtp: address of the mail server for alerts, with its password; None means that there is none.
+        url: address under which people reach the service, for links; None means that nobody has said.
         webhook_secrets: any of them may have signed a webhook; with none, webhooks are refused.
         sns_topics: whose messages are taken, by their ARN.
         kept_events: how long an event that has ended stays in the database before it goes to the archive.
@@ -35,6 +37,8 @@ class Settings:
     actor: str
     notify: str | None = None
     sns_topics: tuple[str, ...] = ()
+    smtp: str | None = field(default=None, repr=False)
+    url: str | None = None
     webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
     needs_token: bool = False
     kept_events: timedelta = timedelta(days=90)
@@ -51,6 +55,8 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         actor=environment.get("EVERFIT_ACTOR") or environment.get("USER") or environment.get("LOGNAME") or _account(),
         notify=environment.get("NOTIFY_SOCKET"),
         sns_topics=_listed(environment.get("EVERFIT_SNS_TOPICS")),
+        smtp=environment.get("EVERFIT_SMTP") or None,
+        url=(environment.get("EVERFIT_URL") or "").rstrip("/") or None,
         webhook_secrets=_listed(environment.get("EVERFIT_WEBHOOK_SECRET")),
         kept_events=_kept(environment.get("EVERFIT_KEEP_EVENTS")),
         needs_token=_truth("EVERFIT_REQUIRE_TOKEN", environment.get("EVERFIT_REQUIRE_TOKEN")),

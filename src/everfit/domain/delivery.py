@@ -11,6 +11,8 @@ from everfit.domain.notice import Notice
 FIRST_PAUSE: Final = timedelta(minutes=1)
 LONGEST_PAUSE: Final = timedelta(hours=1)
 PATIENCE: Final = timedelta(days=3)
+ROUND: Final = timedelta(minutes=10)
+"""Whoever takes deliveries has so long for them; nobody else tries them meanwhile."""
 
 
 class DeliveryState(Enum):
@@ -70,9 +72,9 @@ LONGEST_ERROR: Final = 500
 
 
 def taken(delivery: Delivery, now: datetime) -> Delivery:
-    """Return the delivery as it is tried: whoever dies over it has it tried again when this attempt's pause is over."""
+    """Return the delivery as it is tried; should whoever tries it die over it, it is tried again later."""
     attempts = delivery.attempts + 1
-    return replace(delivery, attempts=attempts, due=now + (pause_after(attempts) or LONGEST_PAUSE))
+    return replace(delivery, attempts=attempts, due=now + max(ROUND, pause_after(attempts) or LONGEST_PAUSE))
 
 
 def arrived(delivery: Delivery, now: datetime) -> Delivery:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from everfit.application.ports.artifacts import Artifact, Artifacts
 from everfit.application.ports.catalog import Catalog
+from everfit.application.ports.channels import Channels, Letter
 from everfit.application.ports.claim import Claim
 from everfit.application.ports.clock import Clock, Ids
 from everfit.application.ports.code import Code, FrozenCode
@@ -24,6 +25,7 @@ __all__ = [
     "Artifact",
     "Artifacts",
     "Catalog",
+    "Channels",
     "Claim",
     "Clock",
     "Code",
@@ -34,6 +36,7 @@ __all__ = [
     "Ids",
     "Inbox",
     "Jobs",
+    "Letter",
     "Machine",
     "Mark",
     "Outbox",
@@ -55,6 +58,7 @@ class Ports:
     """Everything that the application needs of the outside, chosen by bootstrap.
 
     Args:
+        url: address under which people reach the service; None means that nobody has said.
         leaving: whether this process is to end soon: work of its own is left at the next safe point.
     """
 
@@ -67,10 +71,12 @@ class Ports:
     store: RunStore
     inbox: Inbox
     outbox: Outbox
+    channels: Channels
     registry: Registry
     endpoints: Endpoints
     machine: Machine
     heart: Heart
     progress: Progress
     owner: str
+    url: str | None = None
     leaving: Callable[[], bool] = never
