@@ -19,6 +19,7 @@ from everfit.application.retraining import is_decided
 from everfit.application.workspace import Workspace
 from everfit.domain.access import Role
 from everfit.domain.errors import NotFoundError, RefusedError
+from everfit.domain.reply import Asking
 from everfit.domain.run import Run
 from everfit.domain.sns_message import SnsMessage
 from everfit.interfaces.api.app import make_app
@@ -93,6 +94,21 @@ class Client:
             return await client.request(method, path, **given)
 
 
+class LosingReplies(MemoryReplies):
+    """Answers that are lost on request, as by a crash; with ``keeps`` the request stays in the hands of its owner."""
+
+    lost = False
+    keeps = False
+
+    def answer(self, asking: Asking, status: int, body: str) -> None:
+        if not self.lost:
+            super().answer(asking, status, body)
+            return
+        if not self.keeps:
+            self.leave(asking)
+        raise OSError("The power has gone.")
+
+
 class Served:
     """A service without threads: what its dispatcher and workers would do is done by ``work``."""
 
@@ -101,7 +117,7 @@ class Served:
         self.ports: Ports = replace(self.world.ports(), owner="process-http")
         self.catalog = FixedCatalog({self.world.workspace.model: self.world.workspace})
         self.tokens = MemoryTokens(self.world.clock)
-        self.replies = MemoryReplies(self.world.clock)
+        self.replies = LosingReplies(self.world.clock)
         self.figures = MemoryFigures(self.world.store)
         self.health = FixedHealth()
         self.topics = FixedTopics()
@@ -139,6 +155,10 @@ class Served:
 
     def post(self, path: str, body: object = None, **given: Any) -> Any:
         return self.client.post(path, json=body, **given) if body is not None else self.client.post(path, **given)
+
+    def data_grows(self) -> None:
+        """Have new rows to learn from."""
+        self.world.data.rows += 100
 
     def work(self) -> list[Run]:
         """Start what may start and drive what can go on; return the runs as they stand then."""

@@ -20,6 +20,7 @@ def make_app(hub: Hub) -> FastAPI:
     app = FastAPI(title="Everfit", docs_url=None, redoc_url=None, redirect_slashes=False)
     metrics = Metrics()
     app.state.hub, app.state.pace, app.state.metrics = hub, Pace(), metrics
+    app.state.flying = set[tuple[str, str]]()
     app.state.followers = Followers(most=hub.limits.followers)
     for part in PARTS:
         app.include_router(part.ROUTES)

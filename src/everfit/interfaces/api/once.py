@@ -7,13 +7,15 @@ from typing import Final
 from fastapi import Response
 
 from everfit.domain.errors import BusyError, RequestError
-from everfit.domain.reply import Asking, Turn, digest_of
+from everfit.domain.record import instant
+from everfit.domain.reply import Asking, Reply, Turn, digest_of
 from everfit.interfaces.api.callers import Call
 from everfit.interfaces.api.door import BODY
 from everfit.interfaces.api.problems import Refusal, answer, written
 
 REPLAYED: Final = {"Idempotency-Replayed": "true"}
 KEY_LENGTH: Final = 24
+UNDER_WAY: Final = "The request with this Idempotency-Key is under way. Try again for its answer."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,24 @@ def once(call: Call, act: Callable[[Key], Change], plan: Callable[[], str | None
         change = act(Key(plan=plan()))
         return answer(change.content, change.status)
     asking = _asking(call, call.key)
-    turn, reply = call.hub.replies.begin(asking, plan)
+    flying: set[tuple[str, str]] = call.request.app.state.flying
+    place = (asking.caller, asking.key)
+    if place in flying:
+        raise BusyError(UNDER_WAY)
+    flying.add(place)
+    try:
+        return _once(call, asking, act, plan)
+    finally:
+        flying.discard(place)
+
+
+def _once(call: Call, asking: Asking, act: Callable[[Key], Change], plan: Callable[[], str | None]) -> Response:
+    replies = call.hub.replies
+    turn, reply = replies.begin(asking, plan)
+    if turn is Turn.UNDER_WAY and reply.asking.owner == asking.owner:
+        # Nobody here has it in hand, so whoever had it could not even write down that it went wrong.
+        replies.leave(reply.asking)
+        turn, reply = replies.begin(asking, plan)
     match turn:
         case Turn.REPLAY:
             body = reply.body or "null"
@@ -61,10 +80,9 @@ def once(call: Call, act: Callable[[Key], Change], plan: Callable[[], str | None
         case Turn.ANOTHER:
             raise Refusal(422, "This Idempotency-Key was used for another request. Take a new key.")
         case Turn.UNDER_WAY:
-            raise BusyError("The request with this Idempotency-Key is under way. Try again for its answer.")
+            raise BusyError(UNDER_WAY)
         case Turn.DO | Turn.DO_AGAIN:
-            key = Key(id=key_id(call), plan=reply.plan, is_again=turn is Turn.DO_AGAIN)
-            return _done(call, asking, act, key)
+            return _done(call, asking, act, Key(id=_id(reply), plan=reply.plan, is_again=turn is Turn.DO_AGAIN))
 
 
 def _done(call: Call, asking: Asking, act: Callable[[Key], Change], key: Key) -> Response:
@@ -83,11 +101,10 @@ def _done(call: Call, asking: Asking, act: Callable[[Key], Change], key: Key) ->
     return Response(body, change.status, media_type="application/json")
 
 
-def key_id(call: Call) -> str | None:
-    """Return what stands for the key in ids; nobody else's key gives the same."""
-    if call.key is None:
-        return None
-    return f"key-{digest_of(call.caller.id.encode(), call.key.encode())[:KEY_LENGTH]}"
+def _id(reply: Reply) -> str:
+    """Return what stands for the request in ids: the same when it is tried again, another one once it is forgotten."""
+    parts = (reply.asking.caller, reply.asking.key, instant(reply.begun))
+    return f"key-{digest_of(*(part.encode() for part in parts))[:KEY_LENGTH]}"
 
 
 def _asking(call: Call, key: str) -> Asking:
