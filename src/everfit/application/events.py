@@ -78,16 +78,24 @@ def take_sns(body: bytes, topics: Topics, catalog: Catalog, ports: Ports) -> Tak
 def _notified(message: SnsMessage, catalog: Catalog, ports: Ports) -> Taken:
     projects = [workspace.project for workspace in catalog.workspaces().values()]
     actor, now = f"sns:{message.topic}", ports.clock.now()
-    try:
-        content = _json(message.text.encode(errors="replace"))
-        found = outside_events(content)
-    except RequestError:
-        content, found = None, []
+    content, found = _wrapped(message)
     stored = s3_events(content, s3_places(projects), now)
     of_topic = OutsideEvent(
         id=message.id, source=message.topic, type=message.subject or "Notification", at=message.at, payload=None
     )
     return _taken([*stored, *trigger_events([*found, of_topic], projects, actor, now)], ports)
+
+
+def _wrapped(message: SnsMessage) -> tuple[object, list[OutsideEvent]]:
+    """Return what the message wraps, as JSON and as events; a text of any other kind is neither."""
+    try:
+        content = _json(message.text.encode(errors="replace"))
+    except RequestError:
+        return None, []
+    try:
+        return content, outside_events(content)
+    except RequestError:
+        return content, []
 
 
 def _is_of_storage(content: object) -> bool:
