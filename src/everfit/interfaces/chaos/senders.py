@@ -46,7 +46,7 @@ class Senders:
 
     def send(self, count: int) -> None:
         """Deliver everything by so many senders."""
-        threads = [Thread(target=self._go, name=f"sender-{number}") for number in range(count)]
+        threads = [Thread(target=self._go, name=f"sender-{number}", daemon=True) for number in range(count)]
         for thread in threads:
             thread.start()
         for thread in threads:

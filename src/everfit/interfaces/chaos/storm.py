@@ -94,7 +94,7 @@ class _Tempest:
         self._victim.start()
         self._say(f"{len(self._storm.deliveries)} deliveries of {self._scale.events} events begin")
         senders = Senders(self._storm.deliveries, self._port, self._note)
-        sending = Thread(target=senders.send, args=(SENDERS,), name="senders")
+        sending = Thread(target=senders.send, args=(SENDERS,), name="senders", daemon=True)
         begun = time.monotonic()
         sending.start()
         late = self._kill_while(sending)
