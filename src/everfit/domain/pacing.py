@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from everfit.domain.amounts import lasting
 from everfit.domain.inbox import Backlog, Pause, Waiting
 from everfit.domain.trigger import Amount
 from everfit.domain.triggers import Pace, Trigger
@@ -92,11 +93,13 @@ def _of_trigger(backlog: Backlog, pace: Pace, unconsumed: Amount, state: State, 
     if pace.at_most is not None:
         quiet = min(quiet, _over(backlog.first, pace.at_most, now))
     if quiet > now:
-        return Held(until=quiet, why=f"{_name(backlog)}: waits until nothing more has arrived for {pace.quiet_for}")
+        return Held(
+            until=quiet, why=f"{_name(backlog)}: waits until nothing more has arrived for {lasting(pace.quiet_for)}"
+        )
     if state.last_started is not None:
         cool = _over(state.last_started, pace.cooldown, now)
         if cool > now:
-            return Held(until=cool, why=f"{_name(backlog)}: cools down for {pace.cooldown} after the last run")
+            return Held(until=cool, why=f"{_name(backlog)}: cools down for {lasting(pace.cooldown)} after the last run")
     return Start(why=_name(backlog))
 
 

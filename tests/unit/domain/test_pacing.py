@@ -75,6 +75,15 @@ def test_a_trigger_cools_down_after_the_last_run(passed: timedelta, starts: bool
     assert until(answer) == (None if starts else DAY)
 
 
+def test_a_hold_says_in_words_what_it_waits_for() -> None:
+    quiet = decide(waiting(backlog()), (paced(quiet_for=5 * MINUTE),), State(), START)
+    cool = decide(waiting(backlog()), (paced(cooldown=DAY),), State(last_started=START), START)
+    assert isinstance(quiet, Held)
+    assert isinstance(cool, Held)
+    assert quiet.why == "1 event of data: waits until nothing more has arrived for 5 minutes"
+    assert cool.why == "1 event of data: cools down for 1 day after the last run"
+
+
 @pytest.mark.parametrize(("rows", "starts"), [(499, False), (500, True)])
 def test_a_run_waits_for_enough_new_data(rows: int, starts: bool) -> None:
     answer = decide(waiting(backlog(rows=rows)), (paced(at_least=Amount(rows=500)),), State(), START)
