@@ -188,7 +188,7 @@ class World:
         self.outbox = MemoryOutbox(self.clock)
         self.registry = MemoryRegistry(self.store, self.clock)
         self.channels = MemoryChannels()
-        self.outbox.follow(self.store, self.registry)
+        self.outbox.follow(self.store, self.registry, self.inbox)
         self.endpoints = MemoryEndpoints()
         self.ids = CountedIds()
 

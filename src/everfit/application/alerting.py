@@ -81,7 +81,7 @@ class Round:
     @property
     def has_time(self) -> bool:
         """Whether another message may be begun."""
-        return self.ports.clock.now() < self.end
+        return self.ports.clock.now() < self.end and not self.ports.leaving()
 
     def send(self, taken: Sequence[Delivery]) -> None:
         """Send what was taken; what there is no time for is put back."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from everfit.application.approvals import check_decision, expire_approvals
 from everfit.application.journal import LEASE, drive
 from everfit.application.owed import found_serving, put_back, settle_owed
 from everfit.application.ports import Ports
@@ -28,14 +29,24 @@ def decide(decision: Decision, environment: Environment, workspace: Workspace, p
 
     None when no run waits for the version any more.
     """
+    expired = {run.id: run for run in expire_approvals({workspace.model: workspace}, ports)}
+    waiting = waiting_run(decision.version, environment, workspace, ports)
+    if waiting is not None and waiting.id in expired:
+        return drive(waiting.id, workspace, ports)
     keep(decision, environment, workspace, ports)
     waiting = waiting_run(decision.version, environment, workspace, ports)
     return None if waiting is None else drive(waiting.id, workspace, ports)
 
 
 def keep(decision: Decision, environment: Environment, workspace: Workspace, ports: Ports) -> Placement:
-    """Keep the decision and leave it to a worker to go on; return how the version stands then."""
+    """Keep the decision and leave it to a worker to go on; return how the version stands then.
+
+    Raises:
+        RefusedError: this person may not decide so, or the time to decide is over.
+    """
     placement = ports.registry.placement(workspace.model, environment.name, decision.version)
+    if placement.standing is Standing.PENDING:
+        check_decision(placement, environment, ports, actor=decision.actor, approved=decision.approved)
     return ports.registry.decide(
         Approval(
             model=workspace.model,

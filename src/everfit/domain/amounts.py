@@ -1,6 +1,6 @@
 """Says amounts and moments as people read them."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
@@ -25,3 +25,12 @@ def sized(count: object) -> str:
 def moment(text: object) -> str:
     """Return an ISO time as date and time of day, in UTC."""
     return datetime.fromisoformat(str(text)).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def lasting(time: timedelta) -> str:
+    """Return a length of time for people, in its largest whole unit."""
+    seconds = int(time.total_seconds())
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size and seconds % size == 0:
+            return counted(seconds // size, unit)
+    return counted(seconds, "second")

@@ -38,7 +38,9 @@ class SqlFigures:
             return 0 if row is None else int(row["held"])
 
     def undelivered(self) -> int:
-        return 0
+        with self._database.reading() as rows:
+            row = rows.one("select count(*) as waiting from delivery where state = 'waiting'", {})
+            return 0 if row is None else int(row["waiting"])
 
     def check_writable(self) -> None:
         with self._database.transaction() as rows:

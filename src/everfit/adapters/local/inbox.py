@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, cast
 
-from everfit.adapters.local import inbox_rows, run_rows
+from everfit.adapters.local import inbox_rows, outbox_rows, run_rows
 from everfit.adapters.local.database import Database
 from everfit.application.ports import Clock, Mark
 from everfit.domain.errors import BusyError, NotFoundError
 from everfit.domain.inbox import Pause, Waiting
+from everfit.domain.notice import paused, resumed
 from everfit.domain.record import instant
 from everfit.domain.run import Run, check_queued
 from everfit.domain.trigger import EventEnd, EventRecord, TriggerEvent
@@ -137,11 +138,15 @@ class SqlInbox:
                     "since": instant(pause.since),
                 },
             )
+            outbox_rows.add_notice(rows, paused(pause))
 
     def resume(self, model: str, environment: str | None) -> bool:
         with self._database.transaction() as rows:
             place = {"model": model, "environment": environment or EVERYWHERE}
-            return rows.write("delete from pause where model = :model and environment = :environment", place) == 1
+            is_over = rows.write("delete from pause where model = :model and environment = :environment", place) == 1
+            if is_over:
+                outbox_rows.add_notice(rows, resumed(model, environment, self._clock.now()))
+            return is_over
 
     def pauses(self) -> Sequence[Pause]:
         with self._database.reading() as rows:

@@ -148,6 +148,16 @@ def open_runs(rows: Statements) -> Sequence[Run]:
     return [_run(row) for row in rows.all("select * from run where state <> 'ended' order by place", {})]
 
 
+def last_successes(rows: Statements) -> Mapping[tuple[str, str], datetime]:
+    """Return when a run has last ended well, by model and environment; from sums, whatever the history's length."""
+    found = rows.all(
+        "select model, environment, max(newest) as newest from tally where outcome in ('deployed', 'approved')"
+        " group by model, environment",
+        {},
+    )
+    return {(row["model"], row["environment"]): datetime.fromisoformat(row["newest"]) for row in found}
+
+
 def ask_to_stop(rows: Statements, run: RunId, cancellation: Cancellation) -> None:
     """Write who wants the run to stop."""
     rows.write(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from everfit.adapters.local import inbox_rows, outbox_rows, run_rows
 from everfit.adapters.local.database import Database, Statements
@@ -61,6 +61,10 @@ class SqlRunStore:
     def open(self) -> Sequence[Run]:
         with self._database.reading() as rows:
             return run_rows.open_runs(rows)
+
+    def last_successes(self) -> Mapping[tuple[str, str], datetime]:
+        with self._database.reading() as rows:
+            return run_rows.last_successes(rows)
 
     def unfinished(self, model: str, environment: str) -> Run | None:
         with self._database.reading() as rows:

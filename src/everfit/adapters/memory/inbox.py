@@ -1,7 +1,7 @@
 """The inbox in memory, by the same rules as the one in SQL."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -9,6 +9,7 @@ from everfit.adapters.memory.run_store import MemoryRunStore
 from everfit.application.ports import Clock, Mark
 from everfit.domain.errors import BusyError, NotFoundError
 from everfit.domain.inbox import Backlog, Pause, Waiting
+from everfit.domain.notice import Notice, paused, resumed
 from everfit.domain.run import Outcome, Run, RunId, RunState, check_queued
 from everfit.domain.trigger import Amount, EventEnd, EventRecord, TriggerEvent, consumes, end_of_event
 
@@ -31,6 +32,7 @@ class MemoryInbox:
         self._unconsumed: dict[RunId, Amount] = {}
         self._places = 0
         store.on_settled.append(self._settle)
+        self.on_notice: list[Callable[[Notice], object]] = []
 
     def accept(self, events: Sequence[TriggerEvent], marks: Mapping[str, Mark] | None = None) -> Sequence[bool]:
         # What a database cannot hold is refused before anything is kept.
@@ -153,14 +155,22 @@ class MemoryInbox:
     def pause(self, pause: Pause) -> None:
         with self._turn:
             self._pauses[pause.model, pause.environment] = pause
+            self._tell(paused(pause))
 
     def resume(self, model: str, environment: str | None) -> bool:
         with self._turn:
-            return self._pauses.pop((model, environment), None) is not None
+            is_over = self._pauses.pop((model, environment), None) is not None
+            if is_over:
+                self._tell(resumed(model, environment, self._clock.now()))
+            return is_over
 
     def pauses(self) -> Sequence[Pause]:
         with self._turn:
             return sorted(self._pauses.values(), key=lambda pause: (pause.model, pause.environment or ""))
+
+    def _tell(self, notice: Notice) -> None:
+        for told in self.on_notice:
+            told(notice)
 
     def archive(self, ended_before: datetime, limit: int = 10_000) -> Sequence[EventRecord]:
         with self._turn:

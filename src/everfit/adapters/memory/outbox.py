@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from threading import RLock
 
+from everfit.adapters.memory.inbox import MemoryInbox
 from everfit.adapters.memory.registry import MemoryRegistry
 from everfit.adapters.memory.run_store import MemoryRunStore
 from everfit.application.ports import Clock
@@ -31,8 +32,9 @@ class MemoryOutbox:
         self._deliveries: dict[int, Delivery] = {}
         self._watched: dict[Place, datetime] = {}
 
-    def follow(self, store: MemoryRunStore, registry: MemoryRegistry) -> None:
-        """Note from now on what the store and the registry have to tell."""
+    def follow(self, store: MemoryRunStore, registry: MemoryRegistry, inbox: MemoryInbox) -> None:
+        """Note from now on what the store, the registry and the inbox have to tell."""
+        inbox.on_notice.append(self._keep_notice)
         store.on_settled.append(lambda run: self._tell_of_run(run, store, registry))
         registry.on_rollback.append(lambda served, before: self._keep_notice(rolled_back(served, before)))
 

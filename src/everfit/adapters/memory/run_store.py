@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import RLock
 
 from everfit.application.ports import Claim, Clock
@@ -70,6 +70,11 @@ class MemoryRunStore:
 
     def open(self) -> Sequence[Run]:
         return [run for run in self.all_runs() if run.state is not RunState.ENDED]
+
+    def last_successes(self) -> Mapping[tuple[str, str], datetime]:
+        well = (Outcome.DEPLOYED, Outcome.APPROVED)
+        ended = [(run, run.ended) for run in self.all_runs() if run.ended is not None and run.outcome in well]
+        return {(run.model, run.environment): end for run, end in sorted(ended, key=lambda each: each[1])}
 
     def unfinished(self, model: str, environment: str) -> Run | None:
         with self.turn:

@@ -1,7 +1,7 @@
 """Runs, steps and leases."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from everfit.application.ports.claim import Claim
@@ -32,6 +32,10 @@ class RunStore(Protocol):
 
     def open(self) -> Sequence[Run]:
         """Return every run that has not ended, of all models, oldest first."""
+        ...
+
+    def last_successes(self) -> Mapping[tuple[str, str], datetime]:
+        """Return when a run has last ended as deployed or approved, by model and environment."""
         ...
 
     def cancel(self, run: RunId, cancellation: Cancellation) -> Run:

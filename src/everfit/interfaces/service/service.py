@@ -15,6 +15,7 @@ from everfit.interfaces.service.host import HostKeeper
 from everfit.interfaces.service.log import LOG
 from everfit.interfaces.service.part import Part, Turn
 from everfit.interfaces.service.projects import Projects
+from everfit.interfaces.service.teller import Deadlines, Teller
 from everfit.interfaces.service.waking import WakingInbox
 from everfit.interfaces.service.watching import Watching
 from everfit.interfaces.service.work import Place, Work
@@ -55,6 +56,8 @@ class Service:
         self._host = self._part("endpoint host", host.turn)
         self._chores = [
             self._part("archive", Chore(installation.archive, DAY).turn),
+            self._part("alerts", Teller(self._catalog, self.ports).turn),
+            self._part("deadlines", Deadlines(self._catalog, self.ports).turn),
             self._part("answers", Chore(installation.access.replies.trim, HOUR).turn),
         ]
 

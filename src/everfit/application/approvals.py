@@ -1,0 +1,92 @@
+"""What holds for a version that waits for a person: who may decide, and until when."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from everfit.application.ports import Ports
+from everfit.application.workspace import Workspace
+from everfit.domain.approval import CLOCK, Pending, check_decider, deadline, expired_words
+from everfit.domain.errors import IllegalMoveError, NotFoundError, RefusedError
+from everfit.domain.project import Environment
+from everfit.domain.run import Outcome, Run
+from everfit.domain.version import Approval, Placement, Standing
+
+REGISTERED = "register"
+MOST_STARTERS = 1_000
+
+
+def check_decision(placement: Placement, environment: Environment, ports: Ports, *, actor: str, approved: bool) -> None:
+    """Raise ``RefusedError`` unless *actor* may decide so, and in time; what is too late is rejected then."""
+    waiting = ports.store.waiting(placement.model, placement.environment)
+    run = next((run for run in waiting if run.version == placement.version), None)
+    if run is None:
+        return
+    pending = _pending(run, placement.version, ports)
+    end = deadline(pending, environment.approval)
+    if end is not None and end <= ports.clock.now():
+        _expire(placement, environment, ports)
+        raise RefusedError(
+            f"Version {placement.version} of {placement.model} in {placement.environment} "
+            f"{expired_words(environment.approval)}; it was rejected. Train a new one."
+        )
+    check_decider(pending, environment.approval, actor, approved=approved)
+
+
+def expire_approvals(workspaces: Mapping[str, Workspace], ports: Ports) -> Sequence[Run]:
+    """Reject every version whose time to be decided about is over, and return the runs that end by that."""
+    limited = {
+        (model, environment.name): environment
+        for model, workspace in workspaces.items()
+        for environment in workspace.project.environments.values()
+        if environment.approval.expires is not None
+    }
+    if not limited:
+        return ()
+    waiting = [run for run in ports.store.open() if run.outcome is Outcome.NEEDS_APPROVAL]
+    return [
+        run
+        for run in waiting
+        if (run.model, run.environment) in limited and _is_over(run, limited[run.model, run.environment], ports)
+    ]
+
+
+def _is_over(run: Run, environment: Environment, ports: Ports) -> bool:
+    """Reject the version of the run when its time is over; tell whether that was done now."""
+    if run.version is None:
+        return False
+    end = deadline(_pending(run, run.version, ports), environment.approval)
+    if end is None or end > ports.clock.now():
+        return False
+    # A person who decides at the same moment was first, or the version is gone.
+    with suppress(IllegalMoveError, RefusedError, NotFoundError):
+        placement = ports.registry.placement(run.model, run.environment, run.version)
+        return placement.standing is Standing.PENDING and _expire(placement, environment, ports)
+    return False
+
+
+def _expire(placement: Placement, environment: Environment, ports: Ports) -> bool:
+    after = ports.registry.decide(
+        Approval(
+            model=placement.model,
+            environment=placement.environment,
+            version=placement.version,
+            approved=False,
+            actor=CLOCK,
+            reason=expired_words(environment.approval),
+            verdict=placement.verdict.id,
+            at=ports.clock.now(),
+        )
+    )
+    return after.approval is not None and after.approval.actor == CLOCK
+
+
+def _pending(run: Run, version: int, ports: Ports) -> Pending:
+    # The step that asks may start again after a kill; the one before it is done once.
+    registered = next((step for step in ports.store.steps(run.id) if step.name == REGISTERED), None)
+    events = ports.inbox.events(model=run.model, run=run.id, limit=MOST_STARTERS)
+    return Pending(
+        version=version,
+        environment=run.environment,
+        since=run.started if registered is None or registered.ended is None else registered.ended,
+        starters=frozenset({run.actor, *(record.event.actor for record in events)}),
+    )
