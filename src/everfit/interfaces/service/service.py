@@ -16,6 +16,7 @@ from everfit.interfaces.service.log import LOG
 from everfit.interfaces.service.part import Part, Turn
 from everfit.interfaces.service.projects import Projects
 from everfit.interfaces.service.teller import Deadlines, Teller
+from everfit.interfaces.service.troubles import Troubles
 from everfit.interfaces.service.waking import WakingInbox
 from everfit.interfaces.service.watching import Watching
 from everfit.interfaces.service.work import Place, Work
@@ -39,6 +40,7 @@ class Service:
         self._catalog = installation.catalog
         inbox = cast("Inbox", WakingInbox(installation.ports.inbox, self.wake))
         self.ports: Ports = replace(installation.ports, inbox=inbox, leaving=self._leaving.is_set)
+        self._told = Troubles(self._catalog, self.ports).tell
         self._work = Work(self._wake_workers)
         self._dispatcher = Dispatcher(
             self._work, self._catalog, self.ports, installation.changes, is_alone=installation.is_alone
@@ -56,7 +58,7 @@ class Service:
         self._host = self._part("endpoint host", host.turn)
         self._chores = [
             self._part("archive", Chore(installation.archive, DAY).turn),
-            self._part("alerts", Teller(self._catalog, self.ports).turn),
+            self._part("alerts", Teller(self._catalog, self.ports, installation.changes).turn),
             self._part("deadlines", Deadlines(self._catalog, self.ports).turn),
             self._part("answers", Chore(installation.access.replies.trim, HOUR).turn),
         ]
@@ -104,9 +106,6 @@ class Service:
 
     def _part(self, name: str, turn: Turn) -> Part:
         return Part(name, turn, self.health, self._told)
-
-    def _told(self, part: str, words: str | None) -> None:
-        """Tell people that a part is in trouble, or that it is well again."""
 
     def _look_again(self, source: str) -> None:
         self._sources[source].wake()

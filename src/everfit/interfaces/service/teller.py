@@ -1,5 +1,7 @@
 """Tells people what has happened, in a thread of its own: a channel that hangs holds up nothing else."""
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Final
 
 from everfit.application.alerting import tell
@@ -15,19 +17,31 @@ CLOCK_EVERY: Final = 60.0
 
 
 class Teller:
-    """Delivers what the runs, the registry and the sources have noted."""
+    """Delivers what the runs, the registry and the sources have noted.
 
-    def __init__(self, catalog: Catalog, ports: Ports) -> None:
-        self._catalog, self._ports = catalog, ports
+    Args:
+        changes: gives another value whenever anybody has written to the database.
+    """
+
+    def __init__(self, catalog: Catalog, ports: Ports, changes: Callable[[], object]) -> None:
+        self._catalog, self._ports, self._changes = catalog, ports, changes
+        self._seen: object = None
+        self._due: datetime | None = None
 
     def turn(self) -> float | None:
-        """Address and deliver what there is."""
+        """Address and deliver what there is, when anything was written or is due."""
+        seen = self._changes()
+        if seen != self._seen or (self._due is not None and self._due <= self._ports.clock.now()):
+            self._tell()
+            self._due, self._seen = self._ports.outbox.next_due(), seen
+        return EVERY
+
+    def _tell(self) -> None:
         for delivery, words in tell(self._catalog.workspaces(), self._ports).items():
             if words is None:
                 LOG.info("alert %s: delivered", delivery)
             else:
                 LOG.warning("alert %s: %s (trying again; see `everfit alerts`)", delivery, words)
-        return EVERY
 
 
 class Deadlines:
