@@ -91,8 +91,8 @@ def cancel_command(run: str, folder: Path, actor: str | None, reason: str, *, as
     try:
         # Whoever was at work on it may be gone, and a run that waits for a person has nobody.
         ended = drive(found.id, project.workspace, project.ports)
-    except BusyError as error:
-        words = f"Run {run} is asked to stop, and stops at its next safe point. {error}"
+    except BusyError:
+        words = f"Run {run} is asked to stop; whoever is at work on it stops it at its next safe point: everfit status"
         print_json({"run": run, "outcome": None, "reason": words}) if as_json else print(words)
         return exit_codes.OK
     code = finish(ended, project, as_json=as_json)

@@ -105,12 +105,20 @@ def _show(waiting: "Sequence[Json]", rows: "Sequence[Json]") -> None:
     if not rows:
         screen.print("No trigger event yet. Ask for a run: everfit trigger")
         return
-    shown = table("accepted (UTC)", "environment", "trigger", "end", "run", "what and why")
+    environments = {str(row["environment"]) for row in rows}
+    several = ["environment"] if len(environments) > 1 else []
+    shown = table("accepted (UTC)", *several, "trigger", "end", "run, what and why")
     for column in shown.columns[:-1]:
         column.no_wrap = True
     for row in rows:
-        end = row["end"] if row["end"] != EventEnd.PENDING.value else ("waits" if row["run"] is None else "runs")
-        cells = (moment(row["accepted"]), escaped(row["environment"]), escaped(row["trigger"] or row["kind"]))
-        words = ": ".join(str(row[name]) for name in ("subject", "reason") if row[name])
-        shown.add_row(*cells, styled(end), escaped(row["run"]), escaped(shortened(words)))
+        place = (escaped(row["environment"]),) if several else ()
+        words = ": ".join(str(row[name]) for name in ("run", "subject", "reason") if row[name])
+        trigger = escaped(shortened(row["trigger"] or row["kind"], 24))
+        shown.add_row(moment(row["accepted"]), *place, trigger, styled(_end(row)), escaped(shortened(words)))
     screen.print(shown)
+
+
+def _end(row: Json) -> object:
+    if row["end"] != EventEnd.PENDING.value:
+        return row["end"]
+    return "waits" if row["run"] is None else "runs"
