@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import socket
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -13,9 +14,10 @@ import pytest
 
 from everfit.adapters.local.endpoints import LocalEndpoints
 from everfit.adapters.local.host_process import HostProcess
-from everfit.domain.errors import RefusedError, RunFailedError, StateError
+from everfit.domain.errors import BackendError, RefusedError, RunFailedError, StateError
 from everfit.serving.limits import Limits
 from everfit.serving.live import KEPT_OF_LOG, LARGEST_LOG, trim_log
+from everfit.serving.supervisor import own
 from tests.integration.host_client import Client, eventually, gone, kill, workers
 from tests.integration.served_models import Models, deploy, proof, tamper_file
 
@@ -202,6 +204,35 @@ def test_a_host_that_starts_with_a_changed_model_serves_nothing_and_says_why(
     assert state.weights == {}
     models.version(1)
     eventually(lambda: Client(home).ask("7").status == 200, "the mended model is loaded")
+
+
+def test_a_start_that_is_killed_is_tried_again(
+    endpoints: LocalEndpoints, models: Models, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = tmp_path / "killed"
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\n[ -e {killed} ] || {{ touch {killed}; kill -9 $$; }}\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    deploy(endpoints, models.version(1))
+    assert killed.exists()
+    assert Client(home).ask("7").body == b"1:1:7"
+
+
+def test_a_host_that_cannot_start_is_given_up_with_its_last_words(
+    endpoints: LocalEndpoints, models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho no memory is left >&2\nexit 3\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    with pytest.raises(BackendError, match=r"it ended with 3\. no memory is left See .*host\.log"):
+        deploy(endpoints, models.version(1))
+
+
+def test_a_lock_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match=r"host\.lock cannot be opened"):
+        own(tmp_path / "absent")
 
 
 def proof_folder(home: Path) -> str:

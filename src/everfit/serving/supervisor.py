@@ -27,11 +27,11 @@ LONGEST_PAUSE = 5.0
 def main() -> None:
     """Start the host for a state folder; what happened is told in one line of JSON on stdout."""
     folder, port, limits = Path(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3]
-    lock = own(folder)
-    if lock is None:
-        tell({"running": True})
-        return
     try:
+        lock = own(folder)
+        if lock is None:
+            tell({"running": True})
+            return
         listener = listen(folder, port)
         write_host_file(folder, listener.getsockname()[1])
     except StateError as error:
@@ -51,7 +51,11 @@ def tell(message: dict[str, Any]) -> None:
 
 def own(folder: Path) -> IO[str] | None:
     """Take the lock that says that a host lives here; None when another one does."""
-    lock = (folder / "host.lock").open("a")
+    path = folder / "host.lock"
+    try:
+        lock = path.open("a")
+    except OSError as error:
+        raise StateError(f"{path} cannot be opened: {error}.") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -18,6 +18,9 @@ from everfit.serving.state_files import is_locked
 START_PATIENCE = 30.0
 REPLY_PATIENCE = 60.0
 PAUSE = 0.02
+STARTS = 3
+"""A start that ends without a word, killed or short of memory, is tried so often."""
+TOLD_OF_LOG = 400
 
 
 class HostProcess:
@@ -47,9 +50,13 @@ class HostProcess:
 
     def ensure(self) -> None:
         """Start the host unless it runs."""
-        deadline = time.monotonic() + START_PATIENCE
+        deadline, failures = time.monotonic() + START_PATIENCE, 0
         while not self.is_running:
-            self._start()
+            code = self._start()
+            failures += code is not None
+            if code is not None and failures == STARTS:
+                words = f"The endpoint host did not start: it ended with {code}. {self._last_words()}"
+                raise BackendError(f"{words} See {self.folder / 'host.log'}.", retryable=True)
             if time.monotonic() > deadline:
                 raise BackendError(f"The endpoint host does not start; see {self.folder / 'host.log'}.", retryable=True)
         running = self._record().get("port")
@@ -58,7 +65,8 @@ class HostProcess:
                 f"The endpoint host runs on port {running}, not {self._port}: stop it with `everfit down` first."
             )
 
-    def _start(self) -> None:
+    def _start(self) -> int | None:
+        """Start it; return the exit code of a start that ended without a word."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / "stopped").unlink(missing_ok=True)
@@ -80,23 +88,31 @@ class HostProcess:
                 cwd=self.folder,
                 start_new_session=True,
             )
-        self._hear(process)
+        return self._hear(process)
 
-    def _hear(self, process: subprocess.Popen[bytes]) -> None:
+    def _hear(self, process: subprocess.Popen[bytes]) -> int | None:
         if process.stdout is None:
-            return
+            return None
         with process.stdout as told:
             line = told.readline()
         if not line:
-            raise BackendError(f"The endpoint host did not start; see {self.folder / 'host.log'}.", retryable=True)
+            return process.wait()
         message: dict[str, Any] = json.loads(line)
         if "started" in message:
             # It outlives this command on purpose, so nobody will ever wait for it.
             process.returncode = 0
-            return
+            return None
         process.wait()
         if "error" in message:
             raise StateError(message["error"])
+        return None
+
+    def _last_words(self) -> str:
+        with suppress(OSError), (self.folder / "host.log").open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - TOLD_OF_LOG))
+            lines = log.read().decode(errors="replace").splitlines()
+            return lines[-1] if lines else ""
+        return ""
 
     def tell(self, action: str, **body: object) -> dict[str, Any]:
         """Have the host do something and return what it really serves then."""
