@@ -25,6 +25,6 @@ def make_app(hub: Hub) -> FastAPI:
     for part in PARTS:
         app.include_router(part.ROUTES)
     handle_errors(app, hub)
-    describe(app)
+    describe(app, [part.ROUTES for part in PARTS])
     app.add_middleware(Door, limits=hub.limits, seconds=hub.seconds, passed=metrics.passed)
     return app

@@ -1,10 +1,12 @@
 """What the OpenAPI document says of routes: examples, and each error with its reason."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 
 from everfit import __version__
 from everfit.interfaces.api.problems import MEDIA
@@ -83,7 +85,7 @@ def shown(description: str, shape: Any, example: object, status: int = 200) -> R
     return {status: {"description": description, "model": shape, "content": {"application/json": {"example": example}}}}
 
 
-def describe(app: FastAPI) -> None:
+def describe(app: FastAPI, routers: Sequence[APIRouter]) -> None:
     """Have the app describe itself with problem documents in place of the framework's own errors."""
 
     def document() -> dict[str, Any]:
@@ -93,8 +95,20 @@ def describe(app: FastAPI) -> None:
             schemas["Problem"] = PROBLEM
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)
-            # Where the service lets callers of its own machine in, a token is one of two ways.
+            _put_examples_back(made, [route for router in routers for route in router.routes])
             app.openapi_schema = made
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]
+
+
+def _put_examples_back(made: dict[str, Any], routes: Sequence[BaseRoute]) -> None:
+    """Give the examples their nulls again, which the framework leaves out."""
+    for route in routes:
+        if isinstance(route, APIRoute):
+            for method in route.methods or ():
+                answers = made["paths"][route.path_format][method.lower()]["responses"]
+                for status, described in route.responses.items():
+                    for media, shape in described.get("content", {}).items():
+                        if "example" in shape:
+                            answers[str(status)]["content"][media]["example"] = shape["example"]
