@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 
+from everfit.application.alerting import troubled
 from everfit.application.overview import STOPPED
 from everfit.application.ports import Ports
 from everfit.application.preflight import Examined
 from everfit.application.releases import way_back
 from everfit.application.workspace import Workspace
+from everfit.domain.delivery import DeliveryState
 from everfit.domain.errors import EverfitError
 from everfit.domain.project import Environment
 from everfit.domain.version import last_good, release
@@ -18,6 +20,21 @@ def examine(workspace: Workspace, ports: Ports) -> Iterator[Examined]:
         yield Examined(name=name, is_well=is_well, words=words)
     for environment in workspace.project.environments.values():
         yield from _environment(environment, workspace, ports)
+    yield from _alerts(workspace, ports)
+
+
+def _alerts(workspace: Workspace, ports: Ports) -> Iterator[Examined]:
+    """Yield what is wrong with the channels; nothing is said of a project without any."""
+    for channel, words in troubled(workspace, ports):
+        yield Examined(name="alerts", is_well=False, words=f"{channel.key}: {words}")
+    lost = ports.outbox.deliveries(model=workspace.model, state=DeliveryState.GIVEN_UP, limit=1)
+    if lost:
+        words = f"alert {lost[0].id} to {lost[0].channel} was given up: {lost[0].error}; see `everfit alerts`"
+        yield Examined(name="alerts", is_well=False, words=words)
+    late = ports.outbox.deliveries(model=workspace.model, state=DeliveryState.WAITING, limit=1)
+    if late and late[0].error is not None:
+        words = f"alert {late[0].id} waits for {late[0].channel}: {late[0].error}"
+        yield Examined(name="alerts", is_well=None, words=words)
 
 
 def _environment(environment: Environment, workspace: Workspace, ports: Ports) -> Iterator[Examined]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
+from everfit.application.alerting import troubled
 from everfit.application.facts import Facts
 from everfit.application.ports import Claim, Ports
 from everfit.application.step import Answer, AwaitJob, Context, Done, End
@@ -46,6 +47,8 @@ def preflight(workspace: Workspace, environment: Environment, ports: Ports) -> I
     yield Examined(name="config", is_well=True, words=f"everfit.yaml is a {workspace.project.task.value} project")
     for key in workspace.project.later:
         yield Examined(name="config", is_well=None, words=f"{key} is valid, but this release does not act on it")
+    for channel, words in troubled(workspace, ports):
+        yield Examined(name="alerts", is_well=None, words=f"{channel.key}: {words}")
     context = _rehearsal(workspace, environment, ports)
     artifact: list[str] = []
     try:

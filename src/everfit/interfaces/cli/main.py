@@ -38,6 +38,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "predict": ("predict", "Send a request to the endpoint."),
     "down": ("project", "Stop the endpoint host."),
     "doctor": ("doctor", "Examine the installation and say what to mend."),
+    "alerts": ("alerts", "Show what was told to whom, and test the channels."),
     "tokens": ("tokens", "Say who may call the service over HTTP, and as what."),
     "backup": ("backup", "Write the whole installation into one file, while it works."),
     "restore": ("backup", "Make an installation again out of a backup."),

@@ -8,7 +8,7 @@ import click
 
 from everfit.application.releases import Decision, decide, latest_pending, newer_champion, roll_back, way_back
 from everfit.application.retraining import Request, environment_of, retrain
-from everfit.domain.errors import IllegalMoveError
+from everfit.domain.errors import BusyError, IllegalMoveError
 from everfit.domain.project import Environment
 from everfit.domain.version import Standing
 from everfit.interfaces.cli import exit_codes
@@ -24,6 +24,7 @@ from everfit.interfaces.cli.options import (
 )
 from everfit.interfaces.cli.progress import Bar
 from everfit.interfaces.cli.run import finish, show_preview, watcher
+from everfit.interfaces.cli.telling import tell_now
 from everfit.interfaces.cli.version_number import VERSION
 
 
@@ -51,16 +52,25 @@ def _decide(  # noqa: PLR0913 - one argument an option
     if dry_run:
         return _foresee(number, place, project, approved=approved, as_json=as_json)
     decision = Decision(version=number, approved=approved, actor=actor or project.actor, reason=reason)
-    with progress if isinstance(progress, Bar) else nullcontext():
-        run = decide(decision, place, project.workspace, project.ports)
+    try:
+        with progress if isinstance(progress, Bar) else nullcontext():
+            run = decide(decision, place, project.workspace, project.ports)
+    except BusyError:
+        # The decision is kept; a service that saw it first goes on with the run.
+        return _say_kept(number, place, approved=approved, as_json=as_json)
     if run is not None:
         code = finish(run, project, as_json=as_json)
         return exit_codes.OK if not approved and code == exit_codes.REJECTED else code
+    return _say_kept(number, place, approved=approved, as_json=as_json)
+
+
+def _say_kept(number: int, place: Environment, *, approved: bool, as_json: bool) -> int:
+    """Say that a decision is kept and that nothing is left to do here."""
     words = {"version": number, "environment": place.name, "decision": "approved" if approved else "rejected"}
     if as_json:
         print_json(words)
     else:
-        print(f"Version {number} is {words['decision']} in {place.name} already; nothing was changed.")
+        print(f"Version {number} is {words['decision']} in {place.name}; nothing was left to do here.")
     return exit_codes.OK
 
 
@@ -173,6 +183,7 @@ def rollback_command(  # noqa: PLR0913 - one argument an option
         way = roll_back(
             place, project.workspace, project.ports, actor=actor or project.actor, reason=reason, to=version
         )
+        tell_now(project)
     if as_json:
         print_json(
             {

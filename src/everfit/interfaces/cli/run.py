@@ -24,6 +24,7 @@ from everfit.interfaces.cli.options import (
 )
 from everfit.interfaces.cli.progress import Bar, Lines, Silence
 from everfit.interfaces.cli.render import show_run
+from everfit.interfaces.cli.telling import tell_now
 
 
 @click.command("run")
@@ -92,6 +93,7 @@ def finish(run: Run, project: Opened, *, as_json: bool) -> int:
         print_json(report)
     else:
         show_run(report)
+    tell_now(project)
     return exit_codes.FAILED if run.outcome is None else exit_codes.BY_OUTCOME[run.outcome]
 
 

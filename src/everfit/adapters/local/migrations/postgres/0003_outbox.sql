@@ -38,6 +38,7 @@ create index delivery_of_cause on delivery (model, environment, channel, thread,
 create index delivery_held on delivery (model, environment, channel, thread) where state = 'waiting' and attempts = 0;
 create index delivery_of_model on delivery (model, place);
 create index delivery_of_state on delivery (state, place);
+create index delivery_of_model_and_state on delivery (model, state, place);
 create trigger delivery_ends_once before update on delivery for each row when (old.state in ('delivered', 'muted'))
   execute function refuse_change('what was delivered stays so');
 
