@@ -346,6 +346,17 @@ def test_only_events_that_ended_long_ago_are_archived_and_dropped(kept: Kept) ->
     assert kept.inbox.drop(old[-1]) == 0
 
 
+def test_an_event_that_waited_longer_than_newer_ones_stays_longer(kept: Kept) -> None:
+    kept.accept("slow")
+    kept.accept("quick", environment="staging")
+    kept.inbox.skip("churn", "staging", "gone")
+    kept.clock.advance(MINUTE)
+    kept.inbox.skip(*PLACE, "gone")
+    (quick,) = kept.inbox.archive(START + MINUTE)
+    assert (quick.event.id, kept.inbox.drop(quick)) == ("quick", 1)
+    assert [record.event.id for record in kept.inbox.archive(LATER)] == ["slow"]
+
+
 def test_an_archive_is_made_in_parts_of_a_bounded_size(kept: Kept) -> None:
     kept.accept(*"abcde")
     kept.inbox.skip(*PLACE, "gone")

@@ -78,9 +78,10 @@ def test_a_training_under_way_is_stopped() -> None:
 
 def test_a_run_that_is_to_stop_is_not_tried_again() -> None:
     world = World()
-    world.lose = {JobKind.TRAIN: 2}
-    assert run(world, "train").outcome is Outcome.CANCELLED
-    assert len(list(world.started(JobKind.TRAIN))) == 1
+    world.lose = {JobKind.PREPARE: 1}
+    stopped = run(world, "prepare")
+    assert stopped.outcome is Outcome.CANCELLED
+    assert world.store.steps(stopped.id)[-1].attempt == 1
 
 
 def test_a_run_that_waits_for_a_person_is_stopped_and_its_version_is_turned_away() -> None:
