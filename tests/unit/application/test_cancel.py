@@ -7,10 +7,11 @@ import pytest
 
 from everfit.application.journal import drive
 from everfit.application.loop import LOOP
+from everfit.application.ports import Artifact
 from everfit.application.releases import Decision, decide
 from everfit.application.retraining import Request, is_decided, retrain
 from everfit.application.triggering import cancel
-from everfit.domain.errors import IllegalMoveError
+from everfit.domain.errors import BackendError, IllegalMoveError
 from everfit.domain.job import JobFailure, JobKind
 from everfit.domain.run import Outcome, Run, RunId
 from everfit.domain.trigger import EventEnd
@@ -76,12 +77,19 @@ def test_a_training_under_way_is_stopped() -> None:
     assert [world.jobs.observe(name).failure for name in world.started(JobKind.TRAIN)] == [JobFailure.STOPPED]
 
 
+class BusyArtifacts:
+    """Packs nothing, for a reason that may pass."""
+
+    def pack(self, model: str, code: str | None, requirements: str | None) -> Artifact:
+        raise BackendError(f"The disk is busy with {model}, {code}, {requirements}.", retryable=True)
+
+
 def test_a_run_that_is_to_stop_is_not_tried_again() -> None:
     world = World()
-    world.lose = {JobKind.PREPARE: 1}
-    stopped = run(world, "prepare")
+    ports = replace(world.ports(artifacts=BusyArtifacts()), progress=CancelsAt(world, "train"))
+    stopped = retrain(Request(environment="production", actor="tester"), world.workspace, ports)
     assert stopped.outcome is Outcome.CANCELLED
-    assert world.store.steps(stopped.id)[-1].attempt == 1
+    assert [step.attempt for step in world.store.steps(stopped.id)] == [1] * 4
 
 
 def test_a_run_that_waits_for_a_person_is_stopped_and_its_version_is_turned_away() -> None:
