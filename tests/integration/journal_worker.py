@@ -23,7 +23,7 @@ from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.application.ports import Claim
 from everfit.domain.errors import BusyError, FencedError
 from everfit.domain.run import Outcome, Run, StepOutcome
-from everfit.domain.trigger import TriggerEvent, TriggerKind
+from everfit.domain.trigger import Amount, TriggerEvent, TriggerKind
 from everfit.domain.version import release
 from tests.kept import SqlKept
 from tests.stored import a_placement, a_verdict, a_version
@@ -55,12 +55,20 @@ class Worker:
             for number in (count, count + 1):
                 self.accept(f"event-{number}")
             now = self.clock.now()
-            run = self.store.begin(Run(id=self.ids.run_id(now), model=PLACE[0], environment=PLACE[1], started=now))
+            (newest,) = self.store.inbox.joining(*PLACE, limit=1)
+            queued = Run(id=self.ids.run_id(now), model=PLACE[0], environment=PLACE[1], started=now)
+            run = self.store.inbox.start(queued, newest.place)
         return run
 
     def accept(self, name: str) -> None:
         event = TriggerEvent(
-            id=name, kind=TriggerKind.API, model=PLACE[0], environment=PLACE[1], actor="x", at=self.clock.now()
+            id=name,
+            kind=TriggerKind.API,
+            model=PLACE[0],
+            environment=PLACE[1],
+            actor="x",
+            at=self.clock.now(),
+            amount=Amount(files=1),
         )
         if self.store.accept(event):
             self.tell("accepted", name)

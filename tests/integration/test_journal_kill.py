@@ -16,7 +16,7 @@ from everfit.adapters.local.registry import SqlRegistry
 from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.adapters.memory.clock import SettableClock
 from everfit.domain.run import Outcome, RunState, StepOutcome
-from everfit.domain.trigger import EventEnd
+from everfit.domain.trigger import Amount, EventEnd
 from everfit.domain.version import Standing
 from tests.integration.journal_worker import PLACE, STEPS
 from tests.kept import SqlKept
@@ -83,6 +83,12 @@ def test_every_event_of_a_killed_worker_ended_exactly_once(killed: Aftermath) ->
     ends = Counter((record.run, record.end) for record in records)
     assert EventEnd.PENDING not in {end for _, end in ends}
     assert all(ends[run, EventEnd.RAN] == 1 for run, _ in ends)
+
+
+def test_a_killed_worker_leaves_nothing_waiting_and_nothing_unconsumed(killed: Aftermath) -> None:
+    """The sums beside the events say the same as the events."""
+    waiting = killed.store.inbox.waiting(*PLACE)
+    assert (waiting.count, waiting.unconsumed, killed.store.inbox.joining(*PLACE)) == (0, Amount(), [])
 
 
 def test_every_run_of_a_killed_worker_ended_with_every_step(killed: Aftermath) -> None:
