@@ -1,6 +1,7 @@
 """``everfit up``: the service."""
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 PORT: Final = 8700
 SHOWN: Final = 5
+PACKAGES: Final = ("apprise", "cryptography", "fastapi", "prometheus_client", "watchfiles")
 
 
 @click.command("up")
@@ -39,15 +41,23 @@ def up_command(folders: tuple[Path, ...], host: str, port: int, workers: int, gr
     Triggers start runs, an HTTP API answers, approvals are waited for. SIGTERM lets what is under way come to a safe
     point; a second one ends the service at once. SIGHUP reads the project files anew.
     """
-    try:
-        # The rest of Everfit works without the packages that only a service needs.
-        from everfit.interfaces.service.process import serve  # noqa: PLC0415 - see above
-    except ModuleNotFoundError as error:
+    missing = [package for package in PACKAGES if not _is_there(package)]
+    if missing:
         raise RequestError(
-            f"The service needs the package {error.name}, which is not installed: pip install 'everfit[service]'"
-        ) from error
+            f"The service needs what is not installed here ({', '.join(missing)}): pip install 'everfit[service]'"
+        )
+    from everfit.interfaces.service.process import serve  # noqa: PLC0415 - the packages are not always there
+
     said = _say_as_json if as_json else _say
     return serve(folders or (Path(),), (host, port), workers=workers, grace=grace, said=said)
+
+
+def _is_there(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ValueError:
+        # It was taken away from this very process.
+        return False
 
 
 def _say_as_json(ready: "Ready") -> None:
