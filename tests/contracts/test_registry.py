@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -283,6 +284,26 @@ def test_history_of_all_environments_comes_newest_first(world: World) -> None:
     world.serve(claim, 1)
     assert [one.environment for one in world.registry.history("churn")] == ["production", "staging"]
     assert len(world.registry.history("churn", "staging")) == 1
+
+
+def test_history_is_asked_for_a_version_a_moment_or_a_few_rows(world: World) -> None:
+    for number in (1, 2, 3):
+        world.deploy(number)
+        world.clock.advance(MINUTE)
+    history = partial(world.registry.history, "churn", "production")
+    assert [one.version for one in history(version=2)] == [2]
+    assert [one.version for one in history(by=START + MINUTE)] == [2, 1]
+    assert [one.version for one in history(by=START + MINUTE, limit=1)] == [2]
+    assert [one.version for one in history(by=START - MINUTE)] == []
+    assert [one.version for one in history(limit=2)] == [3, 2]
+
+
+def test_versions_come_a_page_at_a_time_newest_first(world: World) -> None:
+    for number in (1, 2, 3):
+        world.deploy(number)
+    pages = [world.registry.newest_versions("churn", limit=2), world.registry.newest_versions("churn", before=2)]
+    assert [[one.number for one in page] for page in pages] == [[3, 2], [1]]
+    assert world.registry.newest_versions("other") == []
 
 
 def test_writing_that_a_version_serves_twice_is_writing_it_once(world: World) -> None:

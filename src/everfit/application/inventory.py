@@ -124,7 +124,7 @@ def endpoint_rows(workspace: Workspace, ports: Ports) -> list[Json]:
 def endpoint_row(environment: Environment, workspace: Workspace, ports: Ports) -> Json:
     """Return what an endpoint serves and since when; before the first deployment it says so."""
     state = ports.endpoints.describe(environment.endpoint)
-    serving = ports.registry.history(workspace.model, environment.name)[:1]
+    serving = ports.registry.history(workspace.model, environment.name, limit=1)
     since = serving[0].since.isoformat() if serving else None
     words = "no version has been deployed yet" if not serving else f"version {serving[0].version} serves since {since}"
     return {

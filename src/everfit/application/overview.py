@@ -1,16 +1,17 @@
 """The read side: what people and programs are shown, as plain JSON."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from everfit.application.facts import Facts
 from everfit.application.outlook import paused_row, waiting_row
 from everfit.application.ports import Ports
 from everfit.application.workspace import Workspace
-from everfit.domain.errors import BackendError
+from everfit.domain.errors import BackendError, NotFoundError
 from everfit.domain.gate import Finding, Verdict, verdict_from_json
 from everfit.domain.project import Environment
 from everfit.domain.run import Outcome, Run, StepRecord
-from everfit.domain.version import Placement, Served
+from everfit.domain.version import Placement, Served, Version
 
 Json = dict[str, object]
 STOPPED = "the endpoint host is stopped; the next `everfit run` or `everfit predict` starts it with the same state"
@@ -58,10 +59,7 @@ def _champion_before(run: Run, results: Mapping[str, Mapping[str, object]], froz
         return Facts("The result of evaluate", results["evaluate"]).whole_or_none("champion")
     if results.get("snapshot"):
         return frozen.whole_or_none("champion")
-    history = ports.registry.history(run.model, run.environment)
-    return next(
-        (s.version for s in history if s.since <= run.started and (s.until is None or s.until > run.started)), None
-    )
+    return _serving_at(run.started, run, ports)
 
 
 def _champion_after(run: Run, results: Mapping[str, Mapping[str, object]], frozen: Facts, ports: Ports) -> int | None:
@@ -70,9 +68,13 @@ def _champion_after(run: Run, results: Mapping[str, Mapping[str, object]], froze
         return Facts("The result of deploy", results.get("deploy", {})).whole_or_none("to")
     if run.ended is None:
         return ports.registry.champion(run.model, run.environment)
-    history = ports.registry.history(run.model, run.environment)
-    at_end = [s for s in history if s.since <= run.ended and (s.until is None or s.until > run.ended)]
-    return at_end[0].version if at_end else frozen.whole_or_none("champion")
+    at_end = _serving_at(run.ended, run, ports)
+    return frozen.whole_or_none("champion") if at_end is None else at_end
+
+
+def _serving_at(moment: datetime, run: Run, ports: Ports) -> int | None:
+    newest = ports.registry.history(run.model, run.environment, by=moment, limit=1)
+    return next((row.version for row in newest if row.until is None or row.until > moment), None)
 
 
 def _verdict(results: Mapping[str, Mapping[str, object]]) -> Verdict | None:
@@ -199,13 +201,9 @@ def _environment_status(environment: Environment, workspace: Workspace, ports: P
 def explain_version(number: int, workspace: Workspace, ports: Ports) -> Json:
     """Return why a version stands where it stands, in every environment that has judged it."""
     version = ports.registry.version(workspace.model, number)
-    placements = [
-        placement
-        for name in workspace.project.environments
-        for placement in ports.registry.placements(workspace.model, name)
-        if placement.version == number
-    ]
-    served = [row for row in ports.registry.history(workspace.model) if row.version == number]
+    found = [_placement_in(name, version, ports) for name in workspace.project.environments]
+    placements = [placement for placement in found if placement is not None]
+    served = ports.registry.history(workspace.model, version=number)
     return {
         "model": version.model,
         "version": version.number,
@@ -221,6 +219,13 @@ def explain_version(number: int, workspace: Workspace, ports: Ports) -> Json:
         "environments": [_placement(placement) for placement in placements],
         "served": history_rows(served),
     }
+
+
+def _placement_in(environment: str, version: Version, ports: Ports) -> Placement | None:
+    try:
+        return ports.registry.placement(version.model, environment, version.number)
+    except NotFoundError:
+        return None
 
 
 def _placement(placement: Placement) -> Json:

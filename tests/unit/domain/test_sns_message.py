@@ -74,7 +74,8 @@ def test_a_confirmation_of_anything_else_is_refused(address: str) -> None:
     "name", ["Type", "MessageId", "TopicArn", "Message", "Timestamp", "Signature", "SigningCertURL"]
 )
 def test_a_message_that_lacks_something_is_refused(name: str) -> None:
-    for value in (None, "", 7, [], "nonsense\n"):
+    values: tuple[object, ...] = (None, "", 7, [], "nonsense\n")
+    for value in values:
         if (name, value) not in (("MessageId", "nonsense\n"), ("Message", "nonsense\n"), ("Signature", "nonsense\n")):
             with pytest.raises((RequestError, RefusedError)):
                 read(notification(**{name: value}))

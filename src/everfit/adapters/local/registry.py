@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import cast
 
 from everfit.adapters.local import outbox_rows, registry_rows
@@ -10,6 +11,7 @@ from everfit.adapters.local.leases import held
 from everfit.application.ports import Claim, Clock
 from everfit.domain.errors import NotFoundError, RefusedError
 from everfit.domain.notice import rolled_back
+from everfit.domain.record import instant
 from everfit.domain.retention import check_removable
 from everfit.domain.version import (
     Approval,
@@ -56,6 +58,10 @@ class SqlRegistry:
     def versions(self, model: str) -> Sequence[Version]:
         with self._database.reading() as rows:
             return registry_rows.versions_of(rows, model)
+
+    def newest_versions(self, model: str, *, before: int | None = None, limit: int = 100) -> Sequence[Version]:
+        with self._database.reading() as rows:
+            return registry_rows.newest_versions(rows, model, before, limit)
 
     def holds(self, artifact: str) -> bool:
         with self._database.reading() as rows:
@@ -124,9 +130,18 @@ class SqlRegistry:
             served = registry_rows.serving(rows, model, environment)
             return None if served is None else served.version
 
-    def history(self, model: str, environment: str | None = None) -> Sequence[Served]:
+    def history(
+        self,
+        model: str,
+        environment: str | None = None,
+        *,
+        version: int | None = None,
+        by: datetime | None = None,
+        limit: int | None = None,
+    ) -> Sequence[Served]:
+        filters = {"environment": environment, "version": version, "by": None if by is None else instant(by)}
         with self._database.reading() as rows:
-            return registry_rows.history_of(rows, model, environment)
+            return registry_rows.history_of(rows, model, filters, limit)
 
     def learnt(self, model: str) -> Mapping[str, object] | None:
         with self._database.reading() as rows:
@@ -138,7 +153,7 @@ class SqlRegistry:
         with self._database.transaction() as rows:
             self._version(rows, model, number)
             placements = registry_rows.placements_of(rows, model, None)
-            check_removable(model, number, placements, registry_rows.history_of(rows, model, None))
+            check_removable(model, number, placements, registry_rows.history_of(rows, model))
             registry_rows.forget_version(rows, model, number, self._clock.now())
 
     def _judge(self, rows: Statements, version: Version, placement: Placement) -> None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import cast
+from typing import Final, cast
 
 from everfit.adapters.local.database import Row, Statements
 from everfit.domain.gate import Verdict
@@ -67,6 +67,16 @@ def versions_of(rows: Statements, model: str) -> Sequence[Version]:
     """Return the versions, oldest first."""
     found = rows.all(
         "select * from version where model = :model and forgotten is null order by number", {"model": model}
+    )
+    return [_version(row) for row in found]
+
+
+def newest_versions(rows: Statements, model: str, before: int | None, limit: int) -> Sequence[Version]:
+    """Return at most *limit* versions, newest first."""
+    found = rows.all(
+        "select * from version where model = :model and number < :before and forgotten is null"
+        " order by number desc limit :limit",
+        {"model": model, "before": 2**62 if before is None else before, "limit": limit},
     )
     return [_version(row) for row in found]
 
@@ -203,14 +213,27 @@ def end_served(rows: Statements, served: Served, until: datetime) -> None:
     )
 
 
-def history_of(rows: Statements, model: str, environment: str | None) -> Sequence[Served]:
-    """Return what took traffic, newest first."""
-    place = "" if environment is None else " and environment = :environment"
+def history_of(
+    rows: Statements, model: str, filters: Mapping[str, object] | None = None, limit: int | None = None
+) -> Sequence[Served]:
+    """Return what took traffic, newest first; the filters are any of environment, version and by."""
+    given = {name: value for name, value in (filters or {}).items() if value is not None}
+    conditions = " and ".join(["model = :model", *(_HISTORY_FILTERS[name] for name in given)])
+    # Nothing begins to serve before what it takes over from, so both orders are one; each has an index.
+    order = "since desc, place desc" if "by" in given else "place desc"
+    most = "" if limit is None else " limit :limit"
     found = rows.all(
-        f"select * from served where model = :model{place} order by place desc",  # noqa: S608
-        {"model": model, "environment": environment},
+        f"select * from served where {conditions} order by {order}{most}",  # noqa: S608
+        {**given, "model": model, "limit": limit},
     )
     return [_served(row) for row in found]
+
+
+_HISTORY_FILTERS: Final = {
+    "environment": "environment = :environment",
+    "version": "version = :version",
+    "by": "since <= :by",
+}
 
 
 def _version(row: Row) -> Version:

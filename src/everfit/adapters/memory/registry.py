@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import cast
 
 from everfit.adapters.memory.run_store import MemoryRunStore
@@ -64,6 +65,10 @@ class MemoryRegistry:
     def versions(self, model: str) -> Sequence[Version]:
         with self._turn:
             return [one for key, one in self._versions.items() if key[0] == model and key not in self._forgotten]
+
+    def newest_versions(self, model: str, *, before: int | None = None, limit: int = 100) -> Sequence[Version]:
+        found = sorted(self.versions(model), key=lambda one: one.number, reverse=True)
+        return [one for one in found if before is None or one.number < before][:limit]
 
     def holds(self, artifact: str) -> bool:
         with self._turn:
@@ -128,9 +133,19 @@ class MemoryRegistry:
             served = self._serving(model, environment)
             return None if served is None else served.version
 
-    def history(self, model: str, environment: str | None = None) -> Sequence[Served]:
+    def history(
+        self,
+        model: str,
+        environment: str | None = None,
+        *,
+        version: int | None = None,
+        by: datetime | None = None,
+        limit: int | None = None,
+    ) -> Sequence[Served]:
         with self._turn:
-            return self._history_of(model, environment)
+            found = self._history_of(model, environment)
+            found = [one for one in found if version in (None, one.version) and (by is None or one.since <= by)]
+            return found[:limit]
 
     def learnt(self, model: str) -> Mapping[str, object] | None:
         with self._turn:

@@ -1,6 +1,7 @@
 """Versions, verdicts, approvals and history."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from everfit.application.ports.claim import Claim
@@ -26,6 +27,14 @@ class Registry(Protocol):
 
     def versions(self, model: str) -> Sequence[Version]:
         """Return all versions, oldest first."""
+        ...
+
+    def newest_versions(self, model: str, *, before: int | None = None, limit: int = 100) -> Sequence[Version]:
+        """Return at most *limit* versions, newest first.
+
+        Args:
+            before: only those with a smaller number, for the next page.
+        """
         ...
 
     def holds(self, artifact: str) -> bool:
@@ -67,8 +76,22 @@ class Registry(Protocol):
         """Return the version that serves, by the record of ``served``."""
         ...
 
-    def history(self, model: str, environment: str | None = None) -> Sequence[Served]:
-        """Return what took traffic, newest first."""
+    def history(
+        self,
+        model: str,
+        environment: str | None = None,
+        *,
+        version: int | None = None,
+        by: datetime | None = None,
+        limit: int | None = None,
+    ) -> Sequence[Served]:
+        """Return what took traffic, newest first.
+
+        Args:
+            version: only of this one.
+            by: only what had begun by then.
+            limit: how many at most; None is all.
+        """
         ...
 
     def learnt(self, model: str) -> Mapping[str, object] | None:

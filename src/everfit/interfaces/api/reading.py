@@ -133,8 +133,7 @@ def versions(
 ) -> Response:
     """Return the versions of a model, newest first."""
     name = call.hub.catalog.workspace(model).model
-    newest = sorted(call.hub.ports.registry.versions(name), key=lambda each: each.number, reverse=True)
-    page = [version for version in newest if before is None or version.number < before][:limit]
+    page = call.hub.ports.registry.newest_versions(name, before=before, limit=limit)
     return answer({"versions": [version_row(v) for v in page], "next": page[-1].number if len(page) == limit else None})
 
 
@@ -159,7 +158,7 @@ def history(
     """Return every version that ever took traffic, newest first: when, why, who."""
     workspace = call.hub.catalog.workspace(model)
     place = None if environment is None else environment_of(workspace, environment).name
-    return answer({"history": history_rows(call.hub.ports.registry.history(workspace.model, place))[:limit]})
+    return answer({"history": history_rows(call.hub.ports.registry.history(workspace.model, place, limit=limit))})
 
 
 @ROUTES.get(

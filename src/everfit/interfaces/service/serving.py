@@ -24,13 +24,16 @@ def taken_address(host: str, port: int) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=WAITING)
+        listening = socket.create_server((host, port), family=family, backlog=WAITING)
     except OSError as error:
         why = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
         raise BusyError(
             f"The service cannot answer at {host}:{port} ({why}). "
             "Choose another place with --host and --port, or end the program that has it."
         ) from error
+    # Connections inherit it: an answer in two parts must not wait until the caller has acknowledged the first.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 def url_of(listening: socket.socket) -> str:

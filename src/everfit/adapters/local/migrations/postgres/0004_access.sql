@@ -44,3 +44,6 @@ begin
 end $$;
 create trigger run_is_counted after update on run for each row when (new.state = 'ended')
   execute function count_run();
+
+create index served_since on served (model, environment, since, place);
+create index served_of_version on served (model, version, place);

@@ -40,3 +40,6 @@ begin
     values (new.model, new.environment, new.outcome, 1, new.ended)
     on conflict (model, environment, outcome) do update set runs = runs + 1, newest = max(newest, excluded.newest);
 end;
+
+create index served_since on served (model, environment, since, place);
+create index served_of_version on served (model, version, place);
