@@ -46,9 +46,17 @@ def story_of(delivery: Delivery, ports: Ports) -> Story:
 
 def without_secrets(story: Story, secrets: frozenset[str]) -> Story:
     """Return the story with every secret masked."""
-    changes = {name: hidden(words, secrets) for name in ("reason", "actor", "asked") if (words := getattr(story, name))}
-    findings = tuple(replace(each, reason=hidden(each.reason, secrets)) for each in story.findings)
-    return replace(story, findings=findings, **changes)
+    return replace(
+        story,
+        findings=tuple(replace(each, reason=hidden(each.reason, secrets)) for each in story.findings),
+        reason=_hidden(story.reason, secrets),
+        actor=_hidden(story.actor, secrets),
+        asked=_hidden(story.asked, secrets),
+    )
+
+
+def _hidden(words: str | None, secrets: frozenset[str]) -> str | None:
+    return None if words is None else hidden(words, secrets)
 
 
 def _run(notice: Notice, ports: Ports) -> Run | None:

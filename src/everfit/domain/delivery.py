@@ -55,14 +55,19 @@ def pause_after(attempts: int) -> timedelta | None:
     """Return how long to wait after so many attempts, or None when they have taken three days together."""
     if attempts > MOST_ATTEMPTS:
         return None
-    return min(FIRST_PAUSE * 2 ** min(attempts - 1, 10), LONGEST_PAUSE)
+    return _pause(attempts)
+
+
+def _pause(attempts: int) -> timedelta:
+    doubled: int = 2 ** min(attempts - 1, 10)
+    return min(FIRST_PAUSE * doubled, LONGEST_PAUSE)
 
 
 def _most_attempts() -> int:
     taken, attempts = timedelta(0), 0
     while taken < PATIENCE:
         attempts += 1
-        taken += min(FIRST_PAUSE * 2 ** min(attempts - 1, 10), LONGEST_PAUSE)
+        taken += _pause(attempts)
     return attempts
 
 

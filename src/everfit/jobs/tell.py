@@ -59,7 +59,8 @@ def _mail(order: Order) -> None:
     letter["Subject"], letter["From"], letter["To"] = order["subject"], server["sender"], order["address"]
     letter["Date"], letter["Message-ID"] = formatdate(usegmt=True), f"<{order['digest']}@everfit>"
     letter["Auto-Submitted"] = "auto-generated"
-    letter.set_content(order["body"])
+    # Some mail servers pass on seven bits only.
+    letter.set_content(order["body"], cte="quoted-printable")
     secure = ssl.create_default_context()
     with _server(server, secure) as mail:
         if server["user"]:

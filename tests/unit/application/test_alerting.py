@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -174,14 +175,18 @@ def test_a_kill_anywhere_loses_no_message_and_doubles_at_most_the_one_under_way(
         assert len(ids) == 1 or killed
 
 
+def _retrain(request: Request, world: World) -> Run:
+    return retrain(request, world.workspace, world.ports())
+
+
 def test_a_kill_at_the_end_of_a_run_loses_no_notice() -> None:
     for call in range(1, 200):
         world = Told()
         world.mae = 1.0
-        run = lambda: retrain(Request(environment="production"), world.workspace, world.ports())  # noqa: B023, E731
-        if not world.killed_at(call, after=True, act=run):
+        request = Request(environment="production")
+        if not world.killed_at(call, after=True, act=partial(_retrain, request, world)):
             return
-        run()
+        _retrain(request, world)
         world.tell()
         assert world.subjects == ["version 1 is deployed"], call
 

@@ -1,7 +1,7 @@
 """What is told at once, what is held, and what stands for others."""
 
 import itertools
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,7 +48,9 @@ def test_trouble_and_its_end_are_one_thread() -> None:
 
 @given(st.lists(st.integers(min_value=0, max_value=100_000), max_size=60))
 def test_no_more_than_one_is_told_in_any_window(seconds: list[int]) -> None:
-    told, earlier, now = [], None, START
+    told: list[datetime] = []
+    earlier: Earlier | None = None
+    now = START
     for step in seconds:
         now += timedelta(seconds=step)
         planned = plan(FAILED, earlier, None, now)
