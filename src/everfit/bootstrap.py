@@ -52,14 +52,18 @@ from everfit.domain.record import instant
 from everfit.settings import Settings
 
 
-def open_workspace(folder: Path, settings: Settings, *, needs_variables: bool = True) -> Workspace:
+def open_workspace(
+    folder: Path, settings: Settings, *, needs_variables: bool = True, content: bytes | None = None
+) -> Workspace:
     """Read the project in *folder*, with its paths resolved; raise ``ProjectError`` with everything wrong in it.
 
     Args:
         needs_variables: whether a ``${NAME}`` without a value is wrong; going back must not depend on a secret.
+        content: of the project file; None reads it.
     """
     folder = folder.resolve()
-    project = _resolved(folder, read_project(folder, settings.variables, needs_variables=needs_variables))
+    read = read_project(folder, settings.variables, needs_variables=needs_variables, content=content)
+    project = _resolved(folder, read)
     sources = [project.data, *(each.data for each in project.environments.values() if each.data is not None)]
     places = (place for data in sources for place in _below(folder, data))
     # A changed gate is no new code: what a training depends on in everfit.yaml has a digest of its own.
@@ -190,7 +194,7 @@ def open_installation(home: Path, folders: Sequence[Path], settings: Settings, p
     return Installation(
         home=home,
         ports=ports,
-        catalog=_catalog(folders, settings, ports),
+        catalog=_catalog(home, folders, settings, ports),
         changes=Changes(database, POSTGRES if settings.database else SQLITE),
         is_alone=settings.database is None,
         archive=partial(archive_events, LocalEventArchive(home), ports, kept=settings.kept_events),
@@ -249,10 +253,13 @@ def service_home(folders: Sequence[Path], settings: Settings) -> Path:
     return homes.pop()
 
 
-def _catalog(folders: Sequence[Path], settings: Settings, ports: Ports) -> Catalog:
+def _catalog(home: Path, folders: Sequence[Path], settings: Settings, ports: Ports) -> Catalog:
     from everfit.adapters.local.catalog import FolderCatalog  # noqa: PLC0415 - only a service reads whole trees
 
-    return FolderCatalog(folders, partial(open_workspace, settings=settings), ports)
+    def read(folder: Path, content: bytes) -> Workspace:
+        return open_workspace(folder, settings, content=content)
+
+    return FolderCatalog(folders, read, home, ports)
 
 
 def _sources(home: Path, ports: Ports, inbox: Inbox, wake: Callable[[str], None]) -> Mapping[str, Source]:

@@ -1,33 +1,50 @@
 """The projects in and below some folders; a file that breaks leaves its last good state in force.
 
-What was good last is remembered in the state folder, so that it holds also after a restart.
+A file that has changed is read when it has been at rest from one look to the next, since half of a project file can be
+a project with fewer rules. What was good last is kept in the state folder, so that it holds also after a restart.
+Folders that vanish all at once are a disk that is not there, and never projects that somebody removed.
 """
 
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from everfit.adapters.local.home import FILE, home_of
+from everfit.adapters.local.kept_projects import KeptProjects
 from everfit.adapters.local.project_file import FILE_NAME
+from everfit.adapters.local.project_tree import Stamp, projects_below, stamp_of
 from everfit.application.ports import Ports
 from everfit.application.workspace import Workspace
-from everfit.domain.errors import EverfitError, NotFoundError
+from everfit.domain.errors import EverfitError, NotFoundError, RequestError
 from everfit.domain.notice import Notice, NoticeKind
 from everfit.domain.words import nearest
 
-PRUNED: Final = frozenset({"node_modules", "__pycache__"})
-LIST_EVERY: Final = 10
-"""Looks at the known files between two looks for new ones: a tree costs more than a file."""
+LIST_EVERY: Final = 20.0
+"""Seconds between two looks for new projects: a tree costs more than a file."""
+SHARE: Final = 100
+"""A tree takes at most this part of the time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
-    """A project file as it was read last."""
+class _File:
+    """A project file.
 
-    stamp: tuple[int, int, int]
-    workspace: Workspace | None
-    trouble: str | None
+    Args:
+        read: how it was when it was read last; None when it was not read yet.
+        seen: how it is now.
+        workspace: the project that is in force.
+        content: what that was read from.
+        model: that it was about last.
+    """
+
+    seen: Stamp
+    read: Stamp | None = None
+    workspace: Workspace | None = None
+    model: str | None = None
+    content: bytes = b""
+    trouble: str | None = None
 
 
 class FolderCatalog:
@@ -35,17 +52,29 @@ class FolderCatalog:
 
     Args:
         folders: each a project, or holds projects at any depth.
-        read: gives the project in a folder, or raises with all that is wrong in its file.
+        read: gives the project in a folder whose file holds those bytes, or raises with all that is wrong in it.
+        home: the state folder.
+        seconds: counts up steadily.
     """
 
-    def __init__(self, folders: Sequence[Path], read: Callable[[Path], Workspace], ports: Ports) -> None:
-        self._folders = tuple(folder.resolve() for folder in folders)
-        self._read = read
-        self._ports = ports
-        self._seen: dict[Path, _Seen] = {}
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        read: Callable[[Path, bytes], Workspace],
+        home: Path,
+        ports: Ports,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._tops = tuple(folder.resolve() for folder in folders)
+        self._read_content, self._home, self._ports, self._seconds = read, home.resolve(), ports, seconds
+        self._kept = KeptProjects(home)
+        self._known = self._kept.models()
+        self._files: dict[Path, _File] = {}
         self._workspaces: dict[str, Workspace] = {}
-        self._looks = 0
+        self._list_at = seconds()
+        self._is_first = True
         self.refresh()
+        self._is_first = False
 
     def workspaces(self) -> Mapping[str, Workspace]:
         return self._workspaces
@@ -58,67 +87,145 @@ class FolderCatalog:
         return found
 
     def troubles(self) -> Mapping[str, str]:
-        return {str(folder): seen.trouble for folder, seen in self._seen.items() if seen.trouble is not None}
+        files = self._files
+        return {str(folder): file.trouble for folder, file in files.items() if file.trouble is not None}
 
     def refresh(self) -> bool:
-        before = self._workspaces
-        folders = list(self._found()) if self._looks % LIST_EVERY == 0 else list(self._seen)
-        self._looks += 1
-        self._seen = {folder: seen for folder in folders if (seen := self._look(folder)) is not None}
-        self._workspaces = self._by_model()
-        return self._workspaces != before
+        is_listing = self._seconds() >= self._list_at
+        folders = dict.fromkeys(self._files)
+        if is_listing:
+            folders |= dict.fromkeys(self._listed())
+        found = {folder: file for folder in folders if (file := self._look(folder, again=is_listing)) is not None}
+        files = self._settled({**found, **self._missed(found)})
+        workspaces = {file.workspace.model: file.workspace for file in files.values() if file.workspace is not None}
+        for folder in self._files.keys() - files.keys():
+            self._forget(self._files[folder], workspaces)
+        for folder, file in sorted(files.items()):
+            self._tell_of(folder, self._files.get(folder), file)
+            if file.workspace is not None and file.trouble is None and file != self._files.get(folder):
+                self._kept.keep(file.workspace.model, folder, file.content)
+        is_changed = workspaces != self._workspaces
+        self._files, self._workspaces = files, workspaces
+        return is_changed
 
-    def _found(self) -> Iterator[Path]:
-        for top in self._folders:
-            for place, below, files in os.walk(top):
-                if FILE_NAME in files:
-                    yield Path(place)
-                    below.clear()
-                below[:] = sorted(name for name in below if name not in PRUNED and not name.startswith("."))
-
-    def _look(self, folder: Path) -> _Seen | None:
-        known = self._seen.get(folder)
-        try:
-            status = (folder / FILE_NAME).stat()
-        except OSError:
-            return None
-        stamp = (status.st_ino, status.st_mtime_ns, status.st_size)
-        if known is not None and known.stamp == stamp:
-            return known
-        last = None if known is None else known.workspace
-        try:
-            workspace = self._read(folder)
-        except EverfitError as error:
-            self._tell(NoticeKind.TROUBLE, folder, last, str(error))
-            return _Seen(stamp=stamp, workspace=last, trouble=str(error))
-        if known is not None and known.trouble is not None:
-            self._tell(NoticeKind.RECOVERED, folder, workspace, "The project file can be read again.")
-        return _Seen(stamp=stamp, workspace=workspace, trouble=None)
-
-    def _by_model(self) -> dict[str, Workspace]:
-        found: dict[str, Workspace] = {}
-        for folder, seen in sorted(self._seen.items()):
-            if seen.workspace is None:
-                continue
-            first = found.setdefault(seen.workspace.model, seen.workspace)
-            if first.folder != seen.workspace.folder:
-                words = f"{first.folder} is a project of the model {first.model} too; name one of them otherwise."
-                self._seen[folder] = _Seen(stamp=seen.stamp, workspace=seen.workspace, trouble=words)
+    def _listed(self) -> Sequence[Path]:
+        start = self._seconds()
+        found = list(projects_below(self._tops))
+        end = self._seconds()
+        self._list_at = end + max(LIST_EVERY, (end - start) * SHARE)
         return found
 
-    def _tell(self, kind: NoticeKind, folder: Path, workspace: Workspace | None, words: str) -> None:
-        if workspace is None:
+    def _look(self, folder: Path, *, again: bool) -> _File | None:
+        """Return the file as it is in force now; None when there is none.
+
+        Args:
+            again: read also what is in trouble without a change: its cause may lie elsewhere.
+        """
+        known = self._files.get(folder)
+        try:
+            stamp = stamp_of(folder)
+        except OSError as error:
+            words = f"{folder / FILE_NAME} cannot be looked at: {error.strerror}."
+            return replace(known or _File(seen=(0, 0, 0)), trouble=words)
+        if stamp is None:
+            return None
+        if known is None or known.seen != stamp:
+            known = replace(known, seen=stamp) if known is not None else _File(seen=stamp)
+            return self._read(folder, known) if self._is_first else known
+        is_read = known.read == stamp and not (again and known.trouble is not None)
+        return known if is_read else self._read(folder, known)
+
+    def _read(self, folder: Path, known: _File) -> _File:
+        try:
+            content = (folder / FILE_NAME).read_bytes()
+            if stamp_of(folder) != known.seen:
+                return known
+            self._check_home(folder)
+            workspace = self._read_content(folder, content)
+        except OSError as error:
+            words = f"{folder / FILE_NAME} cannot be read: {error.strerror}."
+            return replace(self._last_good(folder, known), read=known.seen, trouble=words)
+        except EverfitError as error:
+            return replace(self._last_good(folder, known), read=known.seen, trouble=str(error))
+        return _File(seen=known.seen, read=known.seen, workspace=workspace, model=workspace.model, content=content)
+
+    def _check_home(self, folder: Path) -> None:
+        other = home_of(folder)
+        if other != self._home and (other / FILE).is_file():
+            raise RequestError(
+                f"{folder} has its state in {other}, and this service keeps {self._home}: serve it on its own, or "
+                f"move {other} away to begin anew."
+            )
+
+    def _last_good(self, folder: Path, known: _File) -> _File:
+        model = self._known.get(folder)
+        content = None if known.workspace is not None or model is None else self._kept.content(model)
+        if content is None:
+            return known
+        try:
+            self._check_home(folder)
+            return replace(known, workspace=self._read_content(folder, content), model=model, content=content)
+        except RequestError:
+            # What is wrong now is told; why the file before it is of no use either would be one message too many.
+            return known
+
+    def _missed(self, found: Mapping[Path, _File]) -> dict[Path, _File]:
+        """Return the files that cannot have been removed, since all of a tree went at once."""
+        kept: dict[Path, _File] = {}
+        for top in self._tops:
+            before = {folder: file for folder, file in self._files.items() if folder.is_relative_to(top)}
+            is_lost = not top.is_dir() or len(before) > 1
+            if before and is_lost and not before.keys() & found.keys():
+                words = f"Nothing is left in {top}: is a disk missing? What was there stays in force until a restart."
+                kept |= {folder: replace(file, trouble=words) for folder, file in before.items()}
+        return kept
+
+    def _settled(self, files: Mapping[Path, _File]) -> dict[Path, _File]:
+        """Return the files with each model given to one of them: to the one that had it, or else the first."""
+        owners: dict[str, Path] = {}
+        for folder, file in sorted(files.items(), key=self._rank):
+            if file.workspace is not None:
+                owners.setdefault(file.workspace.model, folder)
+        settled = dict(files)
+        for folder, file in files.items():
+            if file.workspace is not None and owners[file.workspace.model] != folder:
+                settled[folder] = self._other(folder, file, file.workspace.model, owners)
+        return settled
+
+    def _other(self, folder: Path, file: _File, model: str, owners: dict[str, Path]) -> _File:
+        """Return what is in force of a project whose model another one has: what was so before, if that can be."""
+        words = f"{folder} and {owners[model]} are both projects of the model {model}; name one of them otherwise."
+        before = self._files.get(folder)
+        good = None if before is None else before.workspace
+        if before is None or good is None or owners.setdefault(good.model, folder) != folder:
+            return replace(file, workspace=None, trouble=words)
+        return replace(file, workspace=good, content=before.content, trouble=words)
+
+    def _rank(self, each: tuple[Path, _File]) -> tuple[bool, bool, Path]:
+        folder, file = each
+        model = file.workspace.model if file.workspace is not None else ""
+        before = self._workspaces.get(model)
+        return before is None or before.folder != str(folder), self._known.get(folder) != model, folder
+
+    def _forget(self, file: _File, workspaces: Mapping[str, Workspace]) -> None:
+        if file.workspace is not None and file.workspace.model not in workspaces:
+            self._kept.forget(file.workspace.model)
+
+    def _tell_of(self, folder: Path, before: _File | None, now: _File) -> None:
+        told = None if before is None else before.trouble
+        if now.trouble == told or now.model is None:
             return
-        now = self._ports.clock.now()
+        kind = NoticeKind.RECOVERED if now.trouble is None else NoticeKind.TROUBLE
+        at = self._ports.clock.now()
         self._ports.outbox.note(
             Notice(
-                id=f"{kind.value}:project:{folder}:{now.isoformat()}",
+                id=f"{kind.value}:project:{folder}:{at.isoformat()}",
                 kind=kind,
-                model=workspace.model,
+                model=now.model,
                 environment=None,
                 run=None,
                 cause=f"project file:{kind.value}:{folder}",
-                at=now,
-                facts={"reason": words, "part": "project file"},
+                at=at,
+                facts={"reason": now.trouble or "The project file can be read again.", "part": "project file"},
             )
         )

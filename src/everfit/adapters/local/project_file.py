@@ -13,19 +13,22 @@ from everfit.domain.project_reader import project_of
 FILE_NAME = "everfit.yaml"
 
 
-def read_project(folder: Path, variables: Mapping[str, str], *, needs_variables: bool = True) -> Project:
+def read_project(
+    folder: Path, variables: Mapping[str, str], *, needs_variables: bool = True, content: bytes | None = None
+) -> Project:
     """Return the project in *folder*.
 
     Args:
         folder: holds ``everfit.yaml``.
         variables: what stands for each ``${NAME}`` in it.
         needs_variables: whether a ``${NAME}`` without a value is a problem.
+        content: of the file; None reads it.
 
     Raises:
         ProjectError: with every problem that was found, also when there is no such file.
     """
     reading = Reading(file=FILE_NAME, needs_variables=needs_variables)
-    document = read_document(_content(folder, reading), reading)
+    document = read_document(_content(folder, reading) if content is None else content, reading)
     return project_of(document, variables, time_zones, reading)
 
 
