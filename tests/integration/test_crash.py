@@ -19,9 +19,11 @@ ROOT = Path(__file__).parents[2]
 STEPS = ("snapshot", "prepare", "check", "train", "evaluate", "gate", "register", "approve", "deploy", "record")
 
 POINTS = [
-    ("store", "accept", "before", 1),
-    ("store", "accept", "after", 1),
-    ("store", "begin", "after", 1),
+    ("store", "reserve", "after", 1),
+    ("inbox", "accept", "before", 1),
+    ("inbox", "accept", "after", 1),
+    ("inbox", "start", "before", 1),
+    ("inbox", "start", "after", 1),
     ("store", "claim", "after", 1),
     ("data", "freeze", "after", 1),
     ("jobs", "start", "before", 1),
