@@ -33,6 +33,7 @@ class Tree:
         self.world = World()
         self.settings: Settings = read_settings()
         self.reads: list[str] = []
+        self.on_read: Callable[[], object] = list
         self._seconds = 0.0
         self._written = 0
 
@@ -76,6 +77,7 @@ class Tree:
 
     def _read(self, folder: Path, content: bytes) -> Workspace:
         self.reads.append(folder.name)
+        self.on_read()
         return open_workspace(folder, self.settings, content=content)
 
 
@@ -269,6 +271,27 @@ def test_a_disk_that_is_not_there_is_no_removal(tmp_path: Path, lose: Callable[[
     back()
     tree.look()
     assert (tree.models, tree.catalog.troubles()) == (["churn", "solar"], {})
+
+
+def test_a_project_whose_own_folder_is_missing_stays(tmp_path: Path) -> None:
+    tree = Tree(tmp_path)
+    tree.home = tmp_path / "state"
+    tree.write(".", "churn")
+    tree.open()
+    missing(tree)
+    tree.look()
+    assert tree.models == ["churn"]
+
+
+def test_a_file_that_changes_while_it_is_read_is_read_again(tree: Tree) -> None:
+    tree.write("churn", limit=6)
+    tree.catalog.refresh()
+    tree.on_read = lambda: tree.write("churn", limit=7)
+    tree.catalog.refresh()
+    assert tree.limit("churn") == "mae <= 5"
+    tree.on_read = list
+    tree.look()
+    assert tree.limit("churn") == "mae <= 7"
 
 
 def test_a_tree_is_searched_for_new_projects_only_now_and_then(tree: Tree) -> None:

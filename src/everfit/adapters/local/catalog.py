@@ -96,13 +96,15 @@ class FolderCatalog:
         if is_listing:
             folders |= dict.fromkeys(self._listed())
         found = {folder: file for folder in folders if (file := self._look(folder, again=is_listing)) is not None}
+        if found.keys() == self._files.keys() and all(file is self._files[folder] for folder, file in found.items()):
+            return False
         files = self._settled({**found, **self._missed(found)})
         workspaces = {file.workspace.model: file.workspace for file in files.values() if file.workspace is not None}
         for folder in self._files.keys() - files.keys():
             self._forget(self._files[folder], workspaces)
         for folder, file in sorted(files.items()):
             self._tell_of(folder, self._files.get(folder), file)
-            if file.workspace is not None and file.trouble is None and file != self._files.get(folder):
+            if file.workspace is not None and file != self._files.get(folder):
                 self._kept.keep(file.workspace.model, folder, file.content)
         is_changed = workspaces != self._workspaces
         self._files, self._workspaces = files, workspaces
@@ -136,10 +138,15 @@ class FolderCatalog:
         return known if is_read else self._read(folder, known)
 
     def _read(self, folder: Path, known: _File) -> _File:
+        read = self._as_read(folder, known)
+        try:
+            return read if stamp_of(folder) == known.seen else known
+        except OSError:
+            return known
+
+    def _as_read(self, folder: Path, known: _File) -> _File:
         try:
             content = (folder / FILE_NAME).read_bytes()
-            if stamp_of(folder) != known.seen:
-                return known
             self._check_home(folder)
             workspace = self._read_content(folder, content)
         except OSError as error:
