@@ -37,11 +37,17 @@ class RunningService:
         variables: environment, besides what the tests run with.
     """
 
-    def __init__(self, *folders: Path, options: tuple[str, ...] = (), **variables: str) -> None:
-        self._folders, self._options, self._variables = folders, options, variables
+    def __init__(self, *folders: Path, **variables: str) -> None:
+        self._folders, self._variables = folders, variables
+        self._options: tuple[str, ...] = ()
         self._process: subprocess.Popen[str] | None = None
         self._log = folders[0].parent / f"{folders[0].name}-service.log"
         self.ready: dict[str, Any] = {}
+
+    def given(self, *options: str) -> "RunningService":
+        """Call it with these options as well."""
+        self._options = options
+        return self
 
     def __enter__(self) -> "RunningService":
         return self.start()

@@ -191,7 +191,7 @@ def test_a_service_brings_back_what_was_deployed(project: LineProject) -> None:
 def test_what_cannot_be_served_is_refused_in_a_sentence(
     project: LineProject, options: tuple[str, ...], words: str
 ) -> None:
-    code, said = RunningService(project.folder, options=options).refused()
+    code, said = RunningService(project.folder).given(*options).refused()
     assert code in (1, 2)
     assert words in said
 
@@ -199,7 +199,7 @@ def test_what_cannot_be_served_is_refused_in_a_sentence(
 def test_an_address_that_is_taken_is_refused_in_a_sentence(project: LineProject) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        code, words = RunningService(project.folder, options=("--port", str(port))).refused()
+        code, words = RunningService(project.folder).given("--port", str(port)).refused()
     assert code == 1
     assert f"cannot answer at 127.0.0.1:{port} (Address already in use)" in words
 

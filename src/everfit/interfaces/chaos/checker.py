@@ -42,7 +42,7 @@ def is_settled(database: Path) -> bool:
     with closing(_opened(database)) as rows:
         (pending,) = rows.execute("select count(*) from event where state = 'pending'").fetchone()
         (under_way,) = rows.execute("select count(*) from run where state <> 'ended'").fetchone()
-    return pending == 0 and under_way == 0
+    return (pending, under_way) == (0, 0)
 
 
 def check(database: Path, delivered: Iterable[Delivery], serving: Mapping[str, int | None]) -> Findings:

@@ -64,8 +64,8 @@ def write_model(tree: Path, number: int) -> None:
     (folder / "everfit.yaml").write_text(_PROJECT.format(model=model_name(number), source=SOURCE))
     for name, text in _FILES.items():
         (folder / name).write_text(text)
-    for name in range(FILES):
-        add_data(tree, number, str(name))
+    for file in range(FILES):
+        add_data(tree, number, str(file))
 
 
 def add_data(tree: Path, number: int, name: str) -> None:

@@ -131,10 +131,13 @@ class _Tempest:
         last = len(self._storm.deliveries) - 1
         early = [kill for kill in self._storm.kills if kill <= last]
         for number, kill in enumerate(early, 1):
-            with self._moved:
-                self._moved.wait_for(lambda kill=kill: self._reached >= kill or not sending.is_alive())
+            self._wait_for(kill, sending)
             self._kill(number)
         return len(self._storm.kills) - len(early)
+
+    def _wait_for(self, delivery: int, sending: Thread) -> None:
+        with self._moved:
+            self._moved.wait_for(lambda: self._reached >= delivery or not sending.is_alive())
 
     def _kill_at_random(self, count: int) -> None:
         for number in range(count):

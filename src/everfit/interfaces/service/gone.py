@@ -32,7 +32,7 @@ class Gone:
         if not self._is_alone or any(self._catalog.troubles()):
             return None
         known, now = self._catalog.workspaces(), self._seconds()
-        missing = {each.model for each in (*waiting, *runs)} - known.keys()
+        missing = {*(each.model for each in waiting), *(run.model for run in runs)} - known.keys()
         self._since = {model: self._since.get(model, now) for model in missing}
         over = {model for model, since in self._since.items() if now - since >= PATIENCE}
         for each in waiting:

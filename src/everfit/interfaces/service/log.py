@@ -19,12 +19,11 @@ LINES: Final = "%(asctime)s.%(msecs)03dZ %(levelname)-7s %(message)s"
 class _Lines(logging.Formatter):
     """One line for each event, in UTC, without the values that must never be shown."""
 
-    converter = time.gmtime
-
     def __init__(self, secrets: Callable[[], Collection[str]], *, with_traceback: bool) -> None:
         super().__init__(LINES, datefmt="%Y-%m-%dT%H:%M:%S")
         self._secrets = secrets
         self._with_traceback = with_traceback
+        self.converter = time.gmtime
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record) if self._with_traceback else self._line(record)

@@ -22,7 +22,7 @@ class Turn(Protocol):
 
 def pause_after(failures: int) -> float:
     """Return how many seconds a part rests that has failed so often in a row."""
-    return min(FIRST_PAUSE * 2 ** min(failures - 1, 10), LONGEST_PAUSE)
+    return min(FIRST_PAUSE * 2.0 ** min(failures - 1, 10), LONGEST_PAUSE)
 
 
 class Part:
