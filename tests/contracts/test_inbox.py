@@ -408,6 +408,18 @@ def test_a_taken_place_is_reserved_for_nobody(kept: Kept) -> None:
         kept.store.reserve(*PLACE, owner="cli", lease=LEASE, run=RunId("run-1"))
 
 
+def test_no_run_is_started_for_what_another_one_has_taken_along(kept: Kept) -> None:
+    """Two services may have read the same; the first one's run may even have ended before the second one writes."""
+    kept.accept("one")
+    seen = kept.inbox.joining(*PLACE)[0].place
+    kept.started("run-1", seen=seen)
+    kept.ended(Outcome.DEPLOYED)
+    kept.accept("two")
+    with pytest.raises(BusyError, match="has taken what run-2"):
+        kept.started("run-2", seen=seen)
+    assert ([run.id for run in kept.store.runs()], kept.inbox.waiting(*PLACE).count) == (["run-1"], 1)
+
+
 def test_open_runs_are_told_of_every_model(kept: Kept) -> None:
     kept.inbox.start(a_run("run-1"))
     kept.inbox.start(a_run("run-2", model="fraud"))

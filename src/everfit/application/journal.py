@@ -15,6 +15,7 @@ from everfit.application.step import Answer, AwaitApproval, AwaitJob, Context, D
 from everfit.application.workspace import Workspace
 from everfit.domain.errors import BackendError, EverfitError, FencedError, StateError
 from everfit.domain.job import JobState
+from everfit.domain.project import Environment
 from everfit.domain.run import Cancellation, Outcome, Run, RunId, RunState, StepOutcome
 from everfit.domain.secret import hidden
 from everfit.domain.version import Approval, Standing
@@ -54,8 +55,8 @@ def _walk(claim: Claim, run: Run, workspace: Workspace, ports: Ports) -> None:
     if environment is None:
         ports.store.end(claim, Outcome.FAILED, f"everfit.yaml has no environment {run.environment!r} any more")
         return
-    if found_serving(environment, ports) != run.version or run.version is None:
-        settle_owed(claim, environment, workspace, ports)
+    if not _is_settled(claim, run, environment, workspace, ports):
+        return
     for step in LOOP:
         if step.name in done:
             continue
@@ -77,6 +78,27 @@ def _walk(claim: Claim, run: Run, workspace: Workspace, ports: Ports) -> None:
         if not isinstance(answer, Done):
             return
         done[step.name] = answer.result
+
+
+def _is_settled(claim: Claim, run: Run, environment: Environment, workspace: Workspace, ports: Ports) -> bool:
+    """Make endpoint and registry agree; False when that cannot be done and the run has ended by it."""
+    try:
+        if found_serving(environment, ports) != run.version or run.version is None:
+            settle_owed(claim, environment, workspace, ports)
+    except (FencedError, StateError):
+        raise
+    except EverfitError as error:
+        if run.cancellation is not None and not _is_settling(run, ports):
+            _stop(claim, run, run.cancellation, ports)
+            return False
+        if isinstance(error, BackendError) and error.retryable:
+            raise
+        # Tried for ever it would hold up all that waits here, and nobody would be told.
+        words = hidden(str(error), workspace.project.secrets)
+        reason = f"what {environment.endpoint} serves could not be settled, so nothing else was changed: {words}"
+        ports.store.end(claim, Outcome.FAILED, reason, error=words)
+        return False
+    return True
 
 
 def _is_settling(run: Run, ports: Ports) -> bool:

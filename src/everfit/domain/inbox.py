@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from everfit.domain.errors import BusyError
+from everfit.domain.run import Run
 from everfit.domain.trigger import Amount, TriggerKind
 
 
@@ -53,3 +55,8 @@ class Pause:
     actor: str
     reason: str
     since: datetime
+
+
+def gone(run: Run) -> BusyError:
+    """Return the error of a run that would be started for nothing: another one has taken along what was seen."""
+    return BusyError(f"Another run of {run.model} in {run.environment} has taken what {run.id} was to be started for.")

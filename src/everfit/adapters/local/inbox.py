@@ -9,7 +9,7 @@ from everfit.adapters.local import inbox_rows, outbox_rows, run_rows
 from everfit.adapters.local.database import Database
 from everfit.application.ports import Clock, Mark
 from everfit.domain.errors import BusyError, NotFoundError
-from everfit.domain.inbox import Pause, Waiting
+from everfit.domain.inbox import Pause, Waiting, gone
 from everfit.domain.notice import paused, resumed
 from everfit.domain.record import instant
 from everfit.domain.run import Run, check_queued
@@ -67,7 +67,8 @@ class SqlInbox:
             if other is not None:
                 raise BusyError(f"Run {other.id} of {run.model} in {run.environment} has not ended.")
             run_rows.add_run(rows, run)
-            inbox_rows.join(rows, run, seen)
+            if inbox_rows.join(rows, run, seen) == 0 and seen is not None:
+                raise gone(run)
             return run
 
     def skip(self, model: str, environment: str, reason: str, seen: int | None = None) -> int:

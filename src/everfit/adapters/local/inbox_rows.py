@@ -75,15 +75,17 @@ def _count(rows: Statements, event: TriggerEvent, now: datetime) -> None:
     )
 
 
-def join(rows: Statements, run: Run, seen: int | None) -> None:
-    """Have the events that wait join the run; what they bring is unconsumed until a run has learnt from it.
+def join(rows: Statements, run: Run, seen: int | None) -> int:
+    """Have the events that wait join the run, and return how many those are.
+
+    What they bring is unconsumed until a run has learnt from it.
 
     Args:
         seen: place of the newest event that joins; None takes all.
     """
     place = _place(run.model, run.environment)
     before = _sum(rows, BACKLOG, place)
-    rows.write(
+    joined = rows.write(
         "update event set run = :run where model = :model and environment = :environment and run is null"
         " and state = 'pending' and place <= :seen",
         {**place, "run": run.id, "seen": EVERY if seen is None else seen},
@@ -92,6 +94,7 @@ def join(rows: Statements, run: Run, seen: int | None) -> None:
     if seen is not None:
         _count_anew(rows, place)
     _keep_unconsumed(rows, run, before, _sum(rows, BACKLOG, place))
+    return joined
 
 
 def _keep_unconsumed(rows: Statements, run: Run, before: Amount, after: Amount) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from everfit.adapters.memory.run_store import MemoryRunStore
 from everfit.application.ports import Clock, Mark
 from everfit.domain.errors import BusyError, NotFoundError
-from everfit.domain.inbox import Backlog, Pause, Waiting
+from everfit.domain.inbox import Backlog, Pause, Waiting, gone
 from everfit.domain.notice import Notice, paused, resumed
 from everfit.domain.run import Outcome, Run, RunId, RunState, check_queued
 from everfit.domain.trigger import Amount, EventEnd, EventRecord, TriggerEvent, consumes, end_of_event
@@ -82,6 +82,8 @@ class MemoryInbox:
             other = self._store.unfinished(run.model, run.environment)
             if other is not None:
                 raise BusyError(f"Run {other.id} of {run.model} in {run.environment} has not ended.")
+            if seen is not None and not self._waiting_in(run.model, run.environment, seen):
+                raise gone(run)
             self._store.add(run)
             self.join(run, seen)
             return run

@@ -48,7 +48,8 @@ class Inbox(Protocol):
             seen: place of the newest event that joins, so that none does whose wish was not read; None takes all.
 
         Raises:
-            BusyError: a run of that model and environment has neither ended nor waits for a person.
+            BusyError: a run of that model and environment has neither ended nor waits for a person, or nothing of what
+                was seen waits any more.
         """
         ...
 

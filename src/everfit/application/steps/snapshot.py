@@ -114,9 +114,14 @@ def _is_made_of(frozen: Mapping[str, object], version: Version) -> bool:
 
 
 def pending_in(model: str, environment: Environment, ports: Ports) -> Sequence[Version]:
-    """Return the versions that wait for a person in *environment*, oldest first."""
+    """Return the versions that wait for a person in *environment*, oldest first.
+
+    One whose run has ended meanwhile, as by a cancellation, waits for nobody: nothing would follow from an answer.
+    """
     placements = ports.registry.placements(model, environment.name)
-    return [ports.registry.version(model, each.version) for each in placements if each.standing is Standing.PENDING]
+    asked = {run.version for run in ports.store.waiting(model, environment.name)}
+    waiting = (each.version for each in placements if each.standing is Standing.PENDING and each.version in asked)
+    return [ports.registry.version(model, number) for number in waiting]
 
 
 def configuration_digest(project: Project, environment: Environment) -> str:

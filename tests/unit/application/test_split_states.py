@@ -1,0 +1,175 @@
+"""What a kill, or somebody who is quicker, leaves half done: nothing passes there that would not pass elsewhere."""
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+
+from everfit.application.dispatch import dispatch
+from everfit.application.journal import LEASE, drive
+from everfit.application.releases import Decision, decide, keep, roll_back
+from everfit.application.retraining import Request, retrain, start
+from everfit.application.triggering import Demand, cancel, request
+from everfit.domain.errors import BackendError, RefusedError
+from everfit.domain.run import Outcome, Run
+from everfit.domain.trigger import EventEnd, TriggerEvent, TriggerKind
+from everfit.domain.version import Standing
+from tests.fakes import World
+from tests.stored import START, a_run
+
+LIVE = Request(environment="live", actor="ada")
+
+
+def asking(world: World, place: str = "production", **policy: Any) -> World:
+    """Have a person decide in the place, by that policy."""
+    environments = dict(world.workspace.project.environments)
+    environment = environments[place]
+    approval = replace(environment.approval, mode="manual", **policy)
+    environments[place] = replace(environment, approval=approval)
+    world.workspace = replace(world.workspace, project=replace(world.workspace.project, environments=environments))
+    return world
+
+
+def is_judged_but_not_waiting(world: World) -> bool:
+    placements = world.registry.placements("line", "production")
+    return bool(placements) and not world.store.waiting("line", "production")
+
+
+def between_register_and_approve(**policy: Any) -> World:
+    """Return a world whose process was killed when its version was judged and nobody had been asked yet."""
+    for call in range(1, 200):
+        world = asking(World(), **policy)
+        run = Request(environment="production", actor="ada")
+        world.killed_at(call, after=True, act=partial(retrain, run, world.workspace, world.ports()))
+        if is_judged_but_not_waiting(world):
+            return world
+    pytest.fail("it was never judged")
+
+
+@pytest.mark.parametrize(
+    ("policy", "actor"), [({"four_eyes": True}, "ada"), ({"approvers": ("grace",)}, "mallory")], ids=["eyes", "name"]
+)
+def test_who_may_not_approve_may_not_do_so_before_the_run_asks(policy: dict[str, Any], actor: str) -> None:
+    world = between_register_and_approve(**policy)
+    with pytest.raises(RefusedError):
+        keep(
+            Decision(version=1, approved=True, actor=actor, reason="x"),
+            world.environment(),
+            world.workspace,
+            world.ports(),
+        )
+    assert world.registry.placement("line", "production", 1).standing is Standing.PENDING
+
+
+def test_a_starter_among_very_many_may_not_approve_either() -> None:
+    world = asking(World(), four_eyes=True)
+    event = TriggerEvent(
+        id="0", kind=TriggerKind.DATA, model="line", environment="production", actor="bucket", at=START
+    )
+    starters = [replace(event, id="mallory", actor="mallory"), *(replace(event, id=f"{n}") for n in range(1_000))]
+    world.inbox.accept([event, *starters])
+    retrain(Request(environment="production", actor="ada"), world.workspace, world.ports())
+    with pytest.raises(RefusedError, match="somebody else"):
+        decide(
+            Decision(version=1, approved=True, actor="mallory", reason="x"),
+            world.environment(),
+            world.workspace,
+            world.ports(),
+        )
+
+
+def test_a_promotion_that_was_cancelled_can_be_asked_for_again() -> None:
+    world = asking(World(), "live")
+    retrain(Request(environment="production"), world.workspace, world.ports())
+    waiting = retrain(LIVE, world.workspace, world.ports())
+    cancel(waiting.id, "ada", "not today", world.ports())
+    assert drive(waiting.id, world.workspace, world.ports()).outcome is Outcome.CANCELLED
+    again = retrain(LIVE, world.workspace, world.ports())
+    assert again.outcome is Outcome.NEEDS_APPROVAL
+    ended = decide(
+        Decision(version=1, approved=True, actor="grace", reason="now"),
+        world.environment("live"),
+        world.workspace,
+        world.ports(),
+    )
+    assert ended is not None
+    assert (ended.id, ended.outcome, world.serving("line-live")) == (again.id, Outcome.DEPLOYED, 1)
+
+
+class Quicker:
+    """An inbox beside which another service has started and ended a run for all that waits."""
+
+    def __init__(self, world: World) -> None:
+        self._world, self._is_done = world, False
+
+    def start(self, run: Run, seen: int | None = None) -> Run:
+        if not self._is_done:
+            self._is_done = True
+            self._world.inbox.start(replace(a_run("of-the-other", "line")))
+            drive(a_run("of-the-other").id, self._world.workspace, self._world.ports())
+        return self._world.inbox.start(run, seen)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._world.inbox, name)
+
+
+def test_a_run_is_not_started_twice_for_what_another_service_has_dealt_with_meanwhile() -> None:
+    world = World()
+    request(Demand(actor="ada", environment="production"), world.workspace, world.ports())
+    ports = world.ports(inbox=Quicker(world))
+    name = ports.ids.run_id(START)
+    assert start(name, world.workspace, world.environment(), ports) is None
+    assert [run.id for run in world.store.runs()] == ["of-the-other"]
+
+
+def unsettled() -> World:
+    """Return a world whose endpoint serves what the registry does not say, and whose champion is gone from the disk."""
+    world = World()
+    for _ in range(2):
+        world.data.rows += 1
+        retrain(Request(environment="production"), world.workspace, world.ports())
+    ports = world.ports()
+    for call in range(1, 60):
+        world.killed_at(
+            call, after=True, act=lambda: roll_back(world.environment(), world.workspace, ports, actor="ada")
+        )
+        if world.serving() == 1:
+            break
+    assert (world.serving(), world.registry.champion("line", "production")) == (1, 2)
+    # Somebody had the claim in between and was stopped at once, so nobody can tell any more who shifted.
+    world.store.release(world.store.claim("line", "production", owner=world.owner, lease=LEASE))
+    world.artifacts.kept.discard(world.registry.version("line", 2).artifact)
+    return world
+
+
+def test_a_run_ends_also_where_what_serves_cannot_be_settled() -> None:
+    world = unsettled()
+    request(Demand(actor="ada", environment="production"), world.workspace, world.ports())
+    begun = dispatch("line", "production", world.workspace, world.ports())
+    assert isinstance(begun, Run)
+    ended = drive(begun.id, world.workspace, world.ports())
+    assert ended.outcome is Outcome.FAILED
+    assert "There is no artifact" in (ended.reason or "")
+    assert [record.end for record in world.inbox.events(limit=1)] == [EventEnd.FAILED]
+
+
+def test_a_run_can_be_cancelled_also_where_what_serves_cannot_be_looked_at() -> None:
+    world = World()
+    request(Demand(actor="ada", environment="production"), world.workspace, world.ports())
+    begun = dispatch("line", "production", world.workspace, world.ports())
+    assert isinstance(begun, Run)
+    cancel(begun.id, "ada", "wrong data", world.ports())
+    ended = drive(begun.id, world.workspace, world.ports(endpoints=Away()))
+    assert ended.outcome is Outcome.CANCELLED
+
+
+class Away:
+    """Endpoints that cannot be asked."""
+
+    def __getattr__(self, name: str) -> Any:
+        def failing(*arguments: Any, **named: Any) -> Any:
+            del arguments, named
+            raise BackendError("The host does not answer.", retryable=True)
+
+        return failing
