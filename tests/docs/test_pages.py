@@ -19,6 +19,11 @@ SOURCE = ROOT / "src" / "everfit"
 PACKAGES = sorted(folder.name for folder in SOURCE.iterdir() if (folder / "__init__.py").exists())
 CLI = ROOT / "docs" / "reference" / "cli.md"
 FAILURES = ROOT / "docs" / "guides" / "when-something-fails.md"
+VARIABLES = {
+    "SLACK_WEBHOOK": "https://hooks.slack.example/T0/B1",
+    "TEAMS_WORKFLOW": "https://teams.example/workflows/1",
+    "PAGER": "ntfy://pager",
+}
 OF_A_SCRIPT = "--trees"
 """An argument of the training script that the guides speak of."""
 PROJECTS = [(page, text) for page in PAGES for text in blocks(page, "yaml") if re.match(r"(#.*\n)*model:", text)]
@@ -93,10 +98,12 @@ def test_every_exit_code_is_documented() -> None:
         assert (outcome.value if outcome is not Outcome.NEEDS_APPROVAL else "needs approval") in words
 
 
-@pytest.mark.parametrize(("page", "text"), PROJECTS, ids=[name_of(page) for page, _ in PROJECTS])
+@pytest.mark.parametrize(
+    ("page", "text"), PROJECTS, ids=[f"{name_of(page)} {number}" for number, (page, _) in enumerate(PROJECTS)]
+)
 def test_every_project_file_in_the_pages_is_a_right_one(page: Path, text: str, tmp_path: Path) -> None:
     (tmp_path / "everfit.yaml").write_text(text)
-    assert read_project(tmp_path, {"SLACK_WEBHOOK": "https://hooks.slack.example/T0/B1"}).model
+    assert read_project(tmp_path, VARIABLES).model
 
 
 def test_every_decision_has_its_four_parts() -> None:
