@@ -1,10 +1,11 @@
 """Writes what is made from the code, into whole pages or between markers of a page.
 
 From the table of keys: ``docs/reference/project-file.md`` and the JSON Schema. From the commands: the list in
-``docs/reference/cli.md``. From the tables of moves: the state diagrams in ``docs/concepts/``. Run it after a change of
-any of these: ``python docs/generate.py``.
+``docs/reference/cli.md``. From the routes: ``docs/reference/http-api.md``. From the tables of moves: the state diagrams
+in ``docs/concepts/``. Run it after a change of any of these: ``python docs/generate.py``.
 """
 
+import importlib.util
 import json
 from collections.abc import Iterator, Mapping
 from enum import Enum
@@ -150,6 +151,16 @@ def state_diagram(transitions: Mapping[State, Mapping[Move, State]], first: Iter
     return "\n".join([*lines, "```"]) + "\n"
 
 
+def http_reference() -> str:
+    """Return the page of the HTTP API; what makes it lies beside this file, which is no package."""
+    spec = importlib.util.spec_from_file_location("http_reference", ROOT / "docs" / "http_reference.py")
+    if spec is None or spec.loader is None:
+        raise LookupError("docs/http_reference.py is not there.")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return str(module.page())
+
+
 def with_part(page: Path, part: str, text: str) -> str:
     """Return the page with *text* between the markers of *part*."""
     begin, end = f"<!-- {part}: made by docs/generate.py -->\n", f"<!-- end of {part} -->\n"
@@ -170,6 +181,7 @@ def generated() -> dict[Path, str]:
         runs: with_part(runs, "states of a run", run_states),
         gate: with_part(gate, "standings of a version", standings),
         ROOT / "docs/reference/project-file.md": reference(),
+        ROOT / "docs/reference/http-api.md": http_reference(),
         ROOT / "src/everfit/everfit.schema.json": json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
     }
 

@@ -141,7 +141,7 @@ def needs(role: Role) -> Ask:
     async def call(request: Request, _: Annotated[object, Depends(BEARER)]) -> Call:
         return await _call(request, role, None)
 
-    return call
+    return _marked(call, role)
 
 
 def changes(role: Role) -> Ask:
@@ -163,6 +163,12 @@ def changes(role: Role) -> Ask:
     ) -> Call:
         return await _call(request, role, key)
 
+    return _marked(call, role)
+
+
+def _marked(call: Ask, role: Role) -> Ask:
+    """Write the role where the description of the route finds it."""
+    call.role = role  # type: ignore[attr-defined]
     return call
 
 

@@ -47,7 +47,7 @@ async def sender(request: Request) -> Call | None:
 @ROUTES.post(
     "/events",
     status_code=202,
-    openapi_extra={**_EVENTS, "security": [{"token": []}]},
+    openapi_extra={**_EVENTS, "security": [{"token": []}], "x-role": Role.TRIGGER.value},
     responses={**problems(409), **shown("Written down.", shapes.Delivered, examples.DELIVERED, 202)},
 )
 def events(request: Request, call: Annotated[Call | None, Depends(sender)]) -> Response:

@@ -1,14 +1,14 @@
 """What the OpenAPI document says of routes: examples, and each error with its reason."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
-from starlette.routing import BaseRoute
 
 from everfit import __version__
+from everfit.domain.access import Role
 from everfit.interfaces.api.problems import MEDIA
 
 Responses = dict[int | str, dict[str, Any]]
@@ -88,27 +88,43 @@ def shown(description: str, shape: Any, example: object, status: int = 200) -> R
 def describe(app: FastAPI, routers: Sequence[APIRouter]) -> None:
     """Have the app describe itself with problem documents in place of the framework's own errors."""
 
-    def document() -> dict[str, Any]:
+    def made() -> dict[str, Any]:
         if app.openapi_schema is None:
-            made = get_openapi(title="Everfit", version=__version__, description=ABOUT, routes=app.routes)
-            schemas = made.setdefault("components", {}).setdefault("schemas", {})
-            schemas["Problem"] = PROBLEM
-            for name in ("HTTPValidationError", "ValidationError"):
-                schemas.pop(name, None)
-            _put_examples_back(made, [route for router in routers for route in router.routes])
-            app.openapi_schema = made
+            app.openapi_schema = document(routers)
         return app.openapi_schema
 
-    app.openapi = document  # type: ignore[method-assign]
+    app.openapi = made  # type: ignore[method-assign]
 
 
-def _put_examples_back(made: dict[str, Any], routes: Sequence[BaseRoute]) -> None:
-    """Give the examples their nulls again, which the framework leaves out."""
+def document(routers: Sequence[APIRouter]) -> dict[str, Any]:
+    """Return the OpenAPI document of these routes."""
+    routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+    made = get_openapi(title="Everfit", version=__version__, description=ABOUT, routes=routes)
+    schemas = made["components"]["schemas"]
+    schemas["Problem"] = PROBLEM
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
     for route in routes:
-        if isinstance(route, APIRoute):
-            for method in route.methods or ():
-                answers = made["paths"][route.path_format][method.lower()]["responses"]
-                for status, described in route.responses.items():
-                    for media, shape in described.get("content", {}).items():
-                        if "example" in shape:
-                            answers[str(status)]["content"][media]["example"] = shape["example"]
+        for method in route.methods or ():
+            operation = made["paths"][route.path_format][method.lower()]
+            _put_examples_back(operation, route)
+            role = next(_roles(route), None)
+            if role is not None:
+                operation["x-role"] = role.value
+    return made
+
+
+def _put_examples_back(operation: dict[str, Any], route: APIRoute) -> None:
+    """Give the examples their nulls again, which the framework leaves out."""
+    for status, described in route.responses.items():
+        for media, shape in described.get("content", {}).items():
+            if "example" in shape:
+                operation["responses"][str(status)]["content"][media]["example"] = shape["example"]
+
+
+def _roles(route: APIRoute) -> Iterator[Role]:
+    """Yield the role that the route asks for, if it asks for one."""
+    for dependency in route.dependant.dependencies:
+        role = getattr(dependency.call, "role", None)
+        if isinstance(role, Role):
+            yield role

@@ -2,10 +2,9 @@
 
 from fastapi import APIRouter, Request, Response
 
-from everfit.application.inventory import token_row
 from everfit.domain.errors import BackendError, StateError
-from everfit.interfaces.api import examples, shapes
-from everfit.interfaces.api.callers import Approves, Reads, check_pace, check_parameters, hub_of
+from everfit.interfaces.api import shapes
+from everfit.interfaces.api.callers import Reads, check_pace, check_parameters, hub_of
 from everfit.interfaces.api.described import problems, shown
 from everfit.interfaces.api.metrics import Metrics
 from everfit.interfaces.api.problems import answer
@@ -56,9 +55,3 @@ def metrics(call: Reads) -> Response:
     """Return figures for Prometheus."""
     found: Metrics = call.request.app.state.metrics
     return Response(found.text(call.hub), media_type="text/plain; version=0.0.4")
-
-
-@ROUTES.get("/v1/tokens", tags=["tokens"], responses={**problems(), **shown("Found.", shapes.Tokens, examples.TOKENS)})
-def tokens(call: Approves) -> Response:
-    """Return every token, without its secret; only the command line makes and revokes them."""
-    return answer({"tokens": [token_row(token) for token in call.hub.tokens.tokens()]})

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from everfit.application.inventory import (
     approval_rows,
@@ -10,17 +10,19 @@ from everfit.application.inventory import (
     pause_row,
     project_row,
     run_rows,
+    token_row,
     trigger_row,
     trouble_rows,
     version_row,
 )
 from everfit.application.overview import explain_version, history_rows, run_report, status
 from everfit.application.retraining import environment_of
+from everfit.domain.access import Role
 from everfit.domain.errors import NotFoundError, RequestError
 from everfit.domain.run import Run, RunId
 from everfit.domain.trigger import EventEnd
 from everfit.interfaces.api import examples, shapes
-from everfit.interfaces.api.callers import Call, Reads
+from everfit.interfaces.api.callers import Call, Reads, needs
 from everfit.interfaces.api.described import problems, shown
 from everfit.interfaces.api.problems import answer
 
@@ -183,6 +185,12 @@ def endpoints(model: shapes.ModelPath, call: Reads) -> Response:
 def pauses(call: Reads) -> Response:
     """Return every pause that holds."""
     return answer({"pauses": [pause_row(pause) for pause in call.hub.ports.inbox.pauses()]})
+
+
+@ROUTES.get("/v1/tokens", tags=["tokens"], responses={**problems(), **shown("Found.", shapes.Tokens, examples.TOKENS)})
+def tokens(call: Annotated[Call, Depends(needs(Role.APPROVE))]) -> Response:
+    """Return every token, without its secret; only the command line makes and revokes them."""
+    return answer({"tokens": [token_row(token) for token in call.hub.tokens.tokens()]})
 
 
 def check_filters(model: str | None, environment: str | None) -> None:
