@@ -92,7 +92,8 @@ class Dispatcher:
         decided = self._decided.among(open_runs, is_asked=is_asked)
         known = self._catalog.workspaces()
         going = [run for run in open_runs if run.outcome is not Outcome.NEEDS_APPROVAL]
-        self._work.offer([run for run in (*decided, *going, *begun) if run.model in known])
+        there = (run for run in (*decided, *going, *begun) if run.model in known)
+        self._work.offer([run for run in there if not self._gone.is_away(place_of(run))])
         dues = [hold.until for hold in self._held.values()]
         self._due = min(
             due for due in (*dues, gone, self._decided.due, self._seconds() + LONGEST_HOLD) if due is not None
@@ -120,7 +121,7 @@ class Dispatcher:
 
     def _needs_a_look(self, waiting: Waiting, busy: set[Place]) -> bool:
         place = (waiting.model, waiting.environment)
-        if place in busy:
+        if place in busy or self._gone.is_away(place):
             # One more run follows when this one has ended, and whoever drives it tells.
             return False
         hold = self._held.get(place)
