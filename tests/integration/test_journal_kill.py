@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from everfit.adapters.local.outbox import SqlOutbox
 from everfit.adapters.local.registry import SqlRegistry
 from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.adapters.memory.clock import SettableClock
@@ -51,6 +52,7 @@ def ended(process: "subprocess.Popen[str]") -> None:
 class Aftermath:
     store: SqlKept
     registry: SqlRegistry
+    outbox: SqlOutbox
     trace: list[list[str]]
 
     def told(self, word: str) -> list[list[str]]:
@@ -60,7 +62,7 @@ class Aftermath:
 def looked_at(folder: Path, database: SqliteDatabase) -> Aftermath:
     clock = SettableClock()
     trace = [line.split() for line in (folder / "trace").read_text().splitlines()]
-    return Aftermath(SqlKept(database, clock), SqlRegistry(database, clock), trace)
+    return Aftermath(SqlKept(database, clock), SqlRegistry(database, clock), SqlOutbox(database, clock), trace)
 
 
 @pytest.fixture(scope="module", params=[7, 2026])
@@ -83,6 +85,12 @@ def test_every_event_of_a_killed_worker_ended_exactly_once(killed: Aftermath) ->
     ends = Counter((record.run, record.end) for record in records)
     assert EventEnd.PENDING not in {end for _, end in ends}
     assert all(ends[run, EventEnd.RAN] == 1 for run, _ in ends)
+
+
+def test_every_end_of_a_killed_worker_is_to_be_told_exactly_once(killed: Aftermath) -> None:
+    """The notice is written in the transaction that ends the run."""
+    ends = [f"run:{run.id}:deployed" for run in killed.store.runs(*PLACE, limit=10_000)]
+    assert [notice.id for notice in killed.outbox.unaddressed(limit=10_000)] == ends[::-1]
 
 
 def test_a_killed_worker_leaves_nothing_waiting_and_nothing_unconsumed(killed: Aftermath) -> None:
