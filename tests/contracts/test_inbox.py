@@ -328,6 +328,8 @@ def test_events_are_listed_newest_first_by_any_filter(kept: Kept) -> None:
     assert [record.event.id for record in kept.inbox.events(end=EventEnd.MERGED)] == ["b"]
     assert [record.event.id for record in kept.inbox.events(run="run-1", limit=1)] == ["b"]
     assert [record.event.id for record in kept.inbox.events(model="fraud")] == []
+    assert list(kept.inbox.events(model="fraud", run="run-1")) == []
+    assert list(kept.inbox.events(environment="staging", run="run-1")) == []
     pages = [kept.newest, *kept.inbox.events(before=kept.newest.place)]
     assert [record.event.id for record in pages] == ["d", "c", "b", "a"]
 

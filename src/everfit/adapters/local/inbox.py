@@ -102,10 +102,15 @@ class SqlInbox:
         before: int | None = None,
         limit: int = 100,
     ) -> Sequence[EventRecord]:
-        filters = {"model": model, "environment": environment, "state": end and end.value, "run": run}
+        # All events of a run are of one model and environment: asked for besides, they would mislead to their index.
+        place = {"model": model, "environment": environment} if run is None else {"run": run}
+        filters = {**place, "state": end and end.value}
         given = {name: value for name, value in filters.items() if value is not None}
         with self._database.reading() as rows:
-            return inbox_rows.newest_events(rows, given, before, limit)
+            found = inbox_rows.newest_events(rows, given, before, limit)
+        return [
+            one for one in found if model in (None, one.event.model) and environment in (None, one.event.environment)
+        ]
 
     def started_since(self, model: str, environment: str, since: datetime) -> int:
         with self._database.reading() as rows:

@@ -103,7 +103,7 @@ def _keep_unconsumed(rows: Statements, run: Run, before: Amount, after: Amount) 
     all_kept = _sum(rows, UNCONSUMED, place)
     rows.write(
         "delete from unconsumed where model = :model and environment = :environment"
-        " and run in (select id from run where state = 'ended')",
+        " and (select run.state from run where run.id = unconsumed.run) = 'ended'",
         place,
     )
     of_open = _sum(rows, UNCONSUMED, place)
@@ -139,8 +139,9 @@ def _count_anew(rows: Statements, place: Mapping[str, object]) -> None:
 def consume(rows: Statements, run: Run) -> None:
     """Write that the run has learnt from all that was there when it started."""
     rows.write(
-        "delete from unconsumed where model = :model and environment = :environment and run in"
-        " (select id from run where place <= (select place from run where id = :run))",
+        "delete from unconsumed where model = :model and environment = :environment"
+        " and (select older.place from run older where older.id = unconsumed.run)"
+        " <= (select newest.place from run newest where newest.id = :run)",
         {**_place(run.model, run.environment), "run": run.id},
     )
 

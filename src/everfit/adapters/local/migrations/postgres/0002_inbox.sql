@@ -14,6 +14,7 @@ drop index event_waiting;
 create index event_waiting on event (model, environment, place) where run is null and state = 'pending';
 create index event_of_model on event (model, place);
 create index event_of_state on event (state, place);
+create index event_of_model_by_state on event (model, state, place);
 create index event_ended on event (ended, place) where ended is not null;
 
 alter table run add column hold bigint not null default 0;
