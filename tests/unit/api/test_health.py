@@ -87,3 +87,11 @@ def test_a_broken_state_is_no_broken_page(served: Served) -> None:
 
     local.world.inbox.all_waiting = broken  # type: ignore[method-assign,assignment]
     assert local.client.get("/metrics").status_code == 503
+
+
+def test_a_service_that_ends_changes_nothing_more_and_still_answers() -> None:
+    served = Served()
+    served.health.is_draining = True
+    refused = served.client.post("/v1/triggers", json={"model": "line"})
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "2")
+    assert served.client.get("/v1/runs").status_code == 200

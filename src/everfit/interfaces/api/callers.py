@@ -132,6 +132,9 @@ def _with_token(hub: Hub, name: str, secret: str) -> Caller:
     return caller
 
 
+RETRY: Final = {"Retry-After": "2"}
+"""What a service that ends tells: the next one is up soon."""
+
 Ask = Callable[..., Coroutine[Any, Any, Call]]
 
 
@@ -161,6 +164,8 @@ def changes(role: Role) -> Ask:
             ),
         ] = None,
     ) -> Call:
+        if hub_of(request).health().is_draining:
+            raise Refusal(503, "The service is ending and changes nothing more; ask the next one.", RETRY)
         return await _call(request, role, key)
 
     return _marked(call, role)
