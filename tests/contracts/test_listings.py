@@ -230,7 +230,7 @@ def test_packed_tables_are_unpacked_to_be_counted(tmp_path: Path) -> None:
 
 
 def parquet(path: Path, count: int) -> None:
-    duckdb.execute("COPY (SELECT range AS x FROM range(?)) TO '" + str(path) + "' (FORMAT parquet)", [count])
+    duckdb.table_function("range", [count]).write_parquet(str(path))
 
 
 def test_parquet_says_how_many_rows_it_has(tmp_path: Path) -> None:

@@ -254,7 +254,12 @@ def missing(tree: Tree) -> Callable[[], object]:
 def emptied(tree: Tree) -> Callable[[], object]:
     back = missing(tree)
     tree.top.mkdir()
-    return lambda: (tree.top.rmdir(), back())
+
+    def put_back() -> None:
+        tree.top.rmdir()
+        back()
+
+    return put_back
 
 
 @pytest.mark.parametrize("lose", [missing, emptied])

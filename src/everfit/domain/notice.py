@@ -103,7 +103,7 @@ def _cause(run: Run, kind: NoticeKind) -> str:
             # The reason of a failed run begins with the step; the rest may hold numbers that differ each time.
             return f"failed:{(run.reason or '').partition(' ')[0]}"
         case NoticeKind.REJECTED | NoticeKind.RECOVERED:
-            return kind.value
+            return str(kind.value)
         case _:
             return f"{kind.value}:{run.id}"
 

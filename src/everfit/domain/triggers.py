@@ -1,5 +1,6 @@
 """The triggers of a project, typed: what each waits for, in which environments, and at what pace runs may follow."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -93,7 +94,7 @@ class Api(Trigger):
     is_allowed: bool = True
 
 
-KINDS: Final = {
+KINDS: Final[Mapping[type[Trigger], TriggerKind]] = {
     Schedule: TriggerKind.SCHEDULE,
     NewData: TriggerKind.DATA,
     Push: TriggerKind.PUSH,

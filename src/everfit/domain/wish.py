@@ -12,7 +12,7 @@ def wish_of(events: Sequence[TriggerEvent]) -> Wish:
     One that wants a person's word before the deployment gets it for all; for what can be only one, the newest decides.
     """
     details = [event.detail for event in events]
-    coded = next((detail for detail in details if detail.get("commit")), {})
+    coded = next((detail for detail in details if detail.get("commit")), dict[str, object]())
     return Wish(
         force=any(detail.get("force") is True for detail in details),
         accept_schema=any(detail.get("accept_schema") is True for detail in details),

@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -226,7 +227,7 @@ def test_a_kill_at_any_call_costs_no_tick_and_doubles_none() -> None:
     for after in (False, True):
         for call in count(1):
             made = watched(schedule("0 13 * * *"), schedule("15 13 * * *"))
-            if not made.world.killed_at(call, after=after, act=lambda made=made: made.look(NOON + 2 * HOUR)):
+            if not made.world.killed_at(call, after=after, act=partial(made.look, NOON + 2 * HOUR)):
                 break
             made.source = made.started()
             made.look(NOON + 2 * HOUR)

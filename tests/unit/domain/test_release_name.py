@@ -17,7 +17,16 @@ PUBLISHED = re.compile(
 )
 """The expression that semver.org publishes."""
 
-LIKE_VERSIONS = st.from_regex(PUBLISHED, fullmatch=True).map(str.rstrip)
+NUMBER = st.integers(0, 10**6).map(str)
+WORDS = st.lists(st.one_of(NUMBER, st.text("019aZ-", max_size=4)), min_size=1, max_size=3).map(".".join)
+LIKE_VERSIONS = st.builds(
+    "".join,
+    st.tuples(
+        st.tuples(NUMBER, NUMBER, NUMBER).map(".".join),
+        st.one_of(st.just(""), WORDS.map("-{}".format)),
+        st.one_of(st.just(""), WORDS.map("+{}".format)),
+    ),
+)
 NEARLY = st.text("0123456789.-+aZ v", max_size=14)
 FIXED = st.text("abv-1./", max_size=6)
 

@@ -42,7 +42,8 @@ class Gone:
 
     def end(self, waiting: Sequence[Waiting], runs: Sequence[Run]) -> float | None:
         """End what waits for models that have been gone long enough; return when the next one will have been."""
-        self._notice({(each.model, each.environment) for each in (*waiting, *runs)})
+        places: set[Place] = {(each.model, each.environment) for each in waiting}
+        self._notice(places | {(run.model, run.environment) for run in runs})
         if not self._is_alone or any(self._catalog.troubles()):
             return None
         known, now = self._catalog.workspaces(), self._seconds()
