@@ -36,6 +36,7 @@ NAMES: Mapping[str, str] = {
     "endpoints": "Endpoints",
     "training jobs": "Training jobs",
     "events": "Events",
+    "alerts": "Alerts",
     "health": "Health",
     "tokens": "Tokens",
 }

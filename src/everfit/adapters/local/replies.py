@@ -25,7 +25,10 @@ class SqlReplies:
     def begin(self, asking: Asking, plan: Callable[[], str | None]) -> tuple[Turn, Reply]:
         planned = plan() if self._is_new(asking) else None
         with self._database.transaction() as rows:
-            now, before = self._clock.now(), _reply(rows, asking)
+            now = self._clock.now()
+            # What is old goes when something new comes, so nothing grows and nobody has to see to it.
+            rows.write("delete from reply where begun <= :before", {"before": instant(now - KEPT_FOR)})
+            before = _reply(rows, asking)
             turn = turn_of(before, asking, now, is_dead=before is not None and self._is_dead(before.asking.owner))
             match turn:
                 case Turn.DO:
@@ -52,11 +55,6 @@ class SqlReplies:
     def leave(self, asking: Asking) -> None:
         with self._database.transaction() as rows:
             rows.write("update reply set owner = ''" + _IN_HAND, _place(asking))  # noqa: S608 - both are written here
-
-    def trim(self) -> int:
-        before = instant(self._clock.now() - KEPT_FOR)
-        with self._database.transaction() as rows:
-            return rows.write("delete from reply where begun <= :before", {"before": before})
 
     def _is_new(self, asking: Asking) -> bool:
         with self._database.reading() as rows:

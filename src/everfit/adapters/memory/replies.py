@@ -20,7 +20,9 @@ class MemoryReplies:
         self._replies: dict[tuple[str, str], Reply] = {}
 
     def begin(self, asking: Asking, plan: Callable[[], str | None]) -> tuple[Turn, Reply]:
-        now, before = self._clock.now(), self._replies.get((asking.caller, asking.key))
+        now = self._clock.now()
+        self._replies = {place: reply for place, reply in self._replies.items() if now - reply.begun < KEPT_FOR}
+        before = self._replies.get((asking.caller, asking.key))
         turn = turn_of(before, asking, now, is_dead=before is not None and self._is_dead(before.asking.owner))
         if turn is Turn.DO or before is None:
             self._keep(Reply(asking=asking, begun=now, plan=plan()))
@@ -41,12 +43,6 @@ class MemoryReplies:
         before = self._in_hand(asking)
         if before is not None:
             self._keep(replace(before, asking=replace(asking, owner="")))
-
-    def trim(self) -> int:
-        old = [place for place, reply in self._replies.items() if self._clock.now() - reply.begun >= KEPT_FOR]
-        for place in old:
-            del self._replies[place]
-        return len(old)
 
     def _in_hand(self, asking: Asking) -> Reply | None:
         before = self._replies.get((asking.caller, asking.key))

@@ -28,7 +28,3 @@ class Replies(Protocol):
     def leave(self, asking: Asking) -> None:
         """Let anybody try again, by the same plan, what failed half-way."""
         ...
-
-    def trim(self) -> int:
-        """Delete what has been kept long enough; return how many those were."""
-        ...

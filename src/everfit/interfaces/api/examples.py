@@ -171,6 +171,25 @@ DELIVERED: Final = {
     "events": [{"model": "solar", "environment": "production", "id": "event:aws.glue:6a7e8feb"}],
     "note": None,
 }
+ALERT: Final = {
+    "id": 12,
+    "notice": "end:20261121-110229-30bc18da",
+    "kind": "deployed",
+    "model": "solar",
+    "environment": "production",
+    "run": "20261121-110229-30bc18da",
+    "at": "2026-11-21T11:04:02+00:00",
+    "channel": "slack",
+    "state": "delivered",
+    "attempts": 1,
+    "due": None,
+    "error": None,
+    "ended": "2026-11-21T11:04:03+00:00",
+    "more": 0,
+    "since": None,
+}
+ALERTS: Final = {"alerts": [ALERT], "next": None}
+TESTED: Final = {"ok": True, "channels": [{"channel": "slack", "delivered": True, "error": None}]}
 TOKENS: Final = {
     "tokens": [
         {

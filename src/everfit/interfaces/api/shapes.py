@@ -378,6 +378,48 @@ class Delivered(BaseModel):
     note: str | None
 
 
+class AlertRow(BaseModel):
+    """One notice for one channel."""
+
+    id: int
+    notice: str
+    kind: str
+    model: str
+    environment: str | None
+    run: str | None
+    at: str
+    channel: str
+    state: str
+    attempts: int
+    due: str | None
+    error: str | None
+    ended: str | None
+    more: int
+    since: str | None
+
+
+class Alerts(BaseModel):
+    """A page of alerts, newest first."""
+
+    alerts: list[AlertRow]
+    next: int | None
+
+
+class TestedChannel(BaseModel):
+    """What came of a test."""
+
+    channel: str
+    delivered: bool
+    error: str | None
+
+
+class Tested(BaseModel):
+    """What came of a test of the channels."""
+
+    ok: bool
+    channels: list[TestedChannel]
+
+
 class TokenRow(BaseModel):
     """One token, without its secret."""
 
