@@ -118,3 +118,13 @@ def test_each_environment_is_watched_by_itself() -> None:
     world.clock.advance(2 * DAY)
     assert world.look() == 1
     assert [notice.environment for notice in world.outbox.unaddressed() if notice.cause == "no success"] == ["staging"]
+
+
+def test_a_longer_limit_is_no_recovery() -> None:
+    world = Watched()
+    world.run()
+    world.clock.advance(10 * DAY)
+    world.look()
+    project = replace(world.workspace.project, no_success_for=30 * DAY)
+    world.workspace = replace(world.workspace, project=project)
+    assert (world.look(), world.told()) == (0, [NoticeKind.NO_SUCCESS])
