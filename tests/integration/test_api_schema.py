@@ -61,6 +61,7 @@ KNOWN: Final[Mapping[str, Any]] = {
     "model": "line",
     "environment": "production",
     "version": 2,
+    "alert": 1,
     "run": "run-0002",
     "event": "api:run-0001",
     "job": "line.production.run-0001",
