@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -44,16 +45,23 @@ class Killed(BaseException):
 
 @dataclass
 class Fuse:
-    """Counts the calls of the ports down; once it is burnt every call dies."""
+    """Counts the calls of the ports down; once it is burnt every call dies.
+
+    Args:
+        meanwhile: happens instead, once, and then everything goes on: whoever called was stopped for that long.
+    """
 
     left: int | None = None
     after: bool = False
+    meanwhile: Callable[[], object] | None = None
 
     def burn(self, call: Callable[..., Any]) -> Callable[..., Any]:
         def burning(*arguments: Any, **named: Any) -> Any:
             if self.left is None:
                 return call(*arguments, **named)
             self.left -= 1
+            if self.left == 0 and self.meanwhile is not None:
+                return self._interrupted(self.meanwhile, partial(call, *arguments, **named))
             if self.left == 0 and self.after:
                 call(*arguments, **named)
             if self.left <= 0:
@@ -61,6 +69,15 @@ class Fuse:
             return call(*arguments, **named)
 
         return burning
+
+    def _interrupted(self, meanwhile: Callable[[], object], call: Callable[[], Any]) -> Any:
+        self.left, self.meanwhile = None, None
+        if not self.after:
+            meanwhile()
+            return call()
+        found = call()
+        meanwhile()
+        return found
 
 
 class Fused:
@@ -183,7 +200,8 @@ class World:
         self.data = FixedData()
         self.artifacts = HeldArtifacts()
         self.jobs = MemoryJobs(self._work)
-        self.store = MemoryRunStore(self.clock, is_dead=lambda owner: owner != self.owner)
+        self.stopped: set[str] = set()
+        self.store = MemoryRunStore(self.clock, is_dead=lambda owner: owner not in {self.owner, *self.stopped})
         self.inbox = MemoryInbox(self.store, self.clock)
         self.outbox = MemoryOutbox(self.clock)
         self.registry = MemoryRegistry(self.store, self.clock)
@@ -236,6 +254,23 @@ class World:
             self.lives += 1
             self.clock.advance(timedelta(seconds=1))
         return False
+
+    def stopped_at(self, call: int, *, after: bool, act: Callable[[], object], meanwhile: Callable[[], object]) -> None:
+        """Do *act*, but stop the process at that call of a port while another one does something, then let it go on."""
+
+        def other() -> None:
+            self.stopped.add(self.owner)
+            self.lives += 1
+            meanwhile()
+
+        self.fuse.left, self.fuse.after, self.fuse.meanwhile = call, after, other
+        try:
+            act()
+        finally:
+            self.fuse.left, self.fuse.meanwhile = None, None
+            self.stopped.clear()
+            self.lives += 1
+            self.clock.advance(timedelta(seconds=1))
 
     def serving(self, endpoint: str = "line") -> int | None:
         state = self.endpoints.describe(endpoint)
