@@ -22,7 +22,6 @@ from everfit.interfaces.service.watching import Watching
 from everfit.interfaces.service.work import Place, Work
 from everfit.interfaces.service.worker import Worker
 
-HOUR: Final = 3_600.0
 DAY: Final = 86_400.0
 """In seconds."""
 
@@ -60,7 +59,6 @@ class Service:
             self._part("archive", Chore(installation.archive, DAY).turn),
             self._part("alerts", Teller(self._catalog, self.ports, installation.changes).turn),
             self._part("deadlines", Deadlines(self._catalog, self.ports).turn),
-            self._part("answers", Chore(installation.access.replies.trim, HOUR).turn),
         ]
 
     def start(self) -> None:
