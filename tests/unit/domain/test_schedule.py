@@ -229,7 +229,23 @@ def test_without_changed_clocks_it_agrees_with_another_cron(
         assert found == other
 
 
-@given(st.integers(0, 59), st.integers(0, 23), st.sampled_from(ZONES), moments)
+changes = st.sampled_from(("2026-03-08", "2026-11-01", "2027-03-28", "2027-10-31"))
+near_changes = st.tuples(changes, st.integers(-90, 900)).map(
+    lambda each: datetime.fromisoformat(each[0]).replace(tzinfo=UTC) + timedelta(minutes=each[1])
+)
+
+
+@given(st.integers(0, 59), st.sampled_from(("America/New_York", "Europe/London", "America/Havana")), near_changes)
+def test_an_hourly_line_agrees_with_another_cron_through_changed_clocks(
+    minute: int, zone: str, after: datetime
+) -> None:
+    expression = f"{minute} * * * *"
+    assert timetable(expression, zone).next_after(after) == next(
+        CronSim(expression, after.astimezone(ZoneInfo(zone)))
+    ).astimezone(UTC)
+
+
+@given(st.integers(0, 59), st.integers(0, 23), st.sampled_from(ZONES), moments | near_changes)
 def test_a_daily_time_agrees_with_another_cron_through_changed_clocks(
     minute: int, hour: int, zone: str, after: datetime
 ) -> None:
