@@ -1,4 +1,4 @@
-"""What holds for the whole session of tests: no process and no mount outlives it."""
+"""What holds for the whole session of tests: no process, no mount and no folder in memory outlives it."""
 
 import os
 import select
@@ -11,12 +11,21 @@ from pathlib import Path
 import pytest
 
 from tests.backends import database, sql_database, sqlite_database
-from tests.postgres import postgres_database, postgres_server, postgres_url
+from tests.postgres import FOLDERS, postgres_database, postgres_server, postgres_url
+from tests.stored import SHARED_MEMORY
 
 __all__ = ["database", "postgres_database", "postgres_server", "postgres_url", "sql_database", "sqlite_database"]
 
 GRACE = 10.0
-OURS = ("everfit.serving", "everfit.jobs", "everfit/serving", "everfit/jobs")
+OURS = (
+    "everfit.serving",
+    "everfit.jobs",
+    "everfit/serving",
+    "everfit/jobs",
+    "bin/everfit",
+    "-m tests.",
+    "bin/postgres",
+)
 
 
 def processes_of_ours(below: Path) -> dict[int, str]:
@@ -27,7 +36,7 @@ def processes_of_ours(below: Path) -> dict[int, str]:
             line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
-        if f"{below}/" in line and any(name in line for name in OURS):
+        if any(folder in line for folder in (f"{below}/", FOLDERS)) and any(name in line for name in OURS):
             found[int(entry.name)] = line
     return found
 
@@ -68,7 +77,7 @@ def nothing_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     below = tmp_path_factory.getbasetemp()
     yield
     processes = [f"process {number}: {line}" for number, line in processes_of_ours(below).items() if stays(number)]
-    left = [*processes, *left_mounts(below)]
+    left = [*processes, *left_mounts(below), *map(str, Path(SHARED_MEMORY).glob(f"{FOLDERS}*"))]
     assert left == [], "left behind by the tests whose folders are named here:\n" + "\n".join(left)
 
 

@@ -26,6 +26,8 @@ from tests.stored import SHARED_MEMORY
 INSTALLED = Path("/usr/lib/postgresql")
 PATIENCE = 30.0
 TEMPLATE = "everfit_template"
+FOLDERS = f"everfit-pg-{os.getpid()}-"
+"""What the folders of this process' servers begin with."""
 PASSWORD = "p@ss:word/1%"
 FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 QUIET = ("shared_buffers=32MB", "max_connections=200", "max_wal_size=256MB", "log_min_messages=fatal")
@@ -57,7 +59,7 @@ class PostgresServer:
         self._options = options
         # Postgres refuses to be run by root.
         self._account = _unprivileged() if os.getuid() == 0 else None
-        self.folder = Path(tempfile.mkdtemp(prefix="everfit-pg-", dir=place or _quick_place()))
+        self.folder = Path(tempfile.mkdtemp(prefix=FOLDERS, dir=place or _quick_place()))
         self._process: subprocess.Popen[bytes] | None = None
         self._made = 0
         self._has_template = False
