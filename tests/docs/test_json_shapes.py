@@ -14,6 +14,8 @@ PAGE = ROOT / "docs" / "reference" / "json.md"
 ENVIRONMENTS = """environments:
   staging: {}
   production: {promote_from: staging, approval: manual}
+alerts:
+  - webhook: http://127.0.0.1:1/
 """
 NAMED_BY_THE_USER = ("challenger", "champion", "difference", "packages", "weights", "claims", "slices")
 """Objects whose keys are names of metrics, packages … and not part of the shape."""
@@ -40,6 +42,8 @@ def outputs(project: LineProject) -> Iterator[tuple[str, Any]]:
     project.everfit("run", *staging)
     project.add_rows("b.csv", first=100, count=400)
     yield "run, promote, approve, reject, and why RUN 0", project.everfit("run", *staging).json
+    yield "alerts 0", project.everfit("alerts", "--json").json
+    yield "alerts 1", project.everfit("alerts", "test", "--json").json
     yield "runs 0", project.everfit("runs", "--json").json
     yield "history 0", project.everfit("history", "--json").json
     yield "why VERSION 0", project.everfit("why", "2", "--json").json

@@ -57,7 +57,7 @@ def tell(
     """
     address(workspaces, ports)
     rounds = Round(workspaces=workspaces, ports=ports, end=ports.clock.now() + (patience or ROUND), patience=patience)
-    while rounds.has_time and (taken := ports.outbox.take(PAGE, _models(workspaces))):
+    while rounds.has_time and _is_due(ports) and (taken := ports.outbox.take(PAGE, _models(workspaces))):
         rounds.send(taken)
     return rounds.found
 
@@ -145,6 +145,12 @@ def troubled(workspace: Workspace, ports: Ports) -> Sequence[tuple[Channel, str]
     """Return the channels through which nothing can be sent as things are set up, with the reason."""
     found = ((channel, ports.channels.trouble(channel)) for channel in workspace.project.alerts)
     return [(channel, words) for channel, words in found if words is not None]
+
+
+def _is_due(ports: Ports) -> bool:
+    """Tell whether anything is due, without asking for the right to write."""
+    due = ports.outbox.next_due()
+    return due is not None and due <= ports.clock.now()
 
 
 def _only(workspaces: Mapping[str, Workspace]) -> str | None:

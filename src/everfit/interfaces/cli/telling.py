@@ -27,8 +27,9 @@ def tell_now(project: Opened) -> None:
     except EverfitError as error:
         _warn(f"Alerts were not delivered: {error}")
         return
-    for words in {words for words in found.values() if words is not None}:
-        _warn(f"An alert was not delivered yet: {words}. It is kept and tried again; see `everfit alerts`.")
+    for number, words in sorted(found.items()):
+        if words is not None:
+            _warn(f"Alert {number} was not delivered yet: {words}. It is kept and tried again; see `everfit alerts`.")
 
 
 def _warn(words: str) -> None:
