@@ -8,7 +8,7 @@ from everfit.application.journal import drive
 from everfit.application.loop import LOOP
 from everfit.application.ports import Catalog, Ports
 from everfit.domain.errors import BusyError, EverfitError, FencedError, StateError
-from everfit.domain.run import Run, RunState
+from everfit.domain.run import Run
 from everfit.interfaces.service.log import LOG
 from everfit.interfaces.service.work import Place, Work, place_of
 
@@ -82,9 +82,9 @@ class Worker:
         except EverfitError as error:
             LOG.error("%s/%s %s cannot go on: %s", run.model, run.environment, run.id, error)
             return False
-        words = after.outcome.value if after.outcome else after.state.value
+        words = "left where it is, for the next start" if after.outcome is None else after.outcome.value
         LOG.info("%s/%s %s: %s. %s", run.model, run.environment, run.id, words, after.reason or "")
-        return after.state is RunState.ENDED or after.outcome is not None
+        return after.outcome is not None
 
     def _driven(self, run: Run) -> Run:
         workspace = self._catalog.workspace(run.model)
