@@ -1,10 +1,11 @@
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everfit.domain.errors import BackendError, EverfitError, ProjectError, RuleError, StateError
+from everfit.domain.errors import BackendError, EverfitError, NotFoundError, ProjectError, RuleError, StateError
 from everfit.interfaces.api.door import depth_of
 from everfit.interfaces.api.hub import Limits
 from everfit.interfaces.api.problems import STATUSES, status_of
@@ -90,22 +91,29 @@ def test_every_family_of_errors_has_a_status() -> None:
         assert not any(issubclass(kind, before) for before, _ in STATUSES[:index])
 
 
-def test_an_error_gives_nothing_away(served: Served) -> None:
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (StateError("/var/lib/everfit/state.db is damaged"), 503),
+        (BackendError("/var/lib/everfit/objects cannot be read: hunter22"), 503),
+        (BackendError("FOLDER/data cannot be reached"), 503),
+        (NotFoundError("There is no FOLDER/train.py."), 404),
+        (ZeroDivisionError("FOLDER hunter22"), 500),
+        (StateError("postgresql://db.internal/everfit does not answer"), 503),
+    ],
+)
+def test_an_error_gives_nothing_away(error: Exception, status: int) -> None:
     """No traceback, no secret, no internal path."""
-    folder = served.world.workspace.folder
-    errors = [
-        (StateError(f"{folder}/state.db is damaged"), 503),
-        (BackendError(f"{folder}/data cannot be reached"), 503),
-        (ZeroDivisionError(f"{folder} hunter22"), 500),
-    ]
-    for error, status in errors:
+    served = Served(places=("/var/lib/everfit",))
+    workspace = served.catalog.kept["line"]
+    hiding = replace(workspace.project, secrets=frozenset({"hunter22"}))
+    served.catalog.kept["line"] = replace(workspace, project=hiding)
 
-        def failing(*given: object, error: Exception = error, **named: object) -> None:
-            raise error
+    def failing(*given: object, **named: object) -> None:
+        raise type(error)(str(error).replace("FOLDER", workspace.folder))
 
-        served.world.store.runs = failing  # type: ignore[method-assign,assignment]
-        answer = served.client.get("/v1/runs")
-        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
-        assert folder not in answer.text
-        assert "hunter22" not in answer.text
-        assert "Traceback" not in answer.text
+    served.world.store.runs = failing  # type: ignore[method-assign,assignment]
+    answer = served.client.get("/v1/runs")
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    for hidden in (workspace.folder, "hunter22", "/var/lib", "Traceback", "db.internal", "ZeroDivision"):
+        assert hidden not in answer.text

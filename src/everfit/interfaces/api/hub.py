@@ -63,6 +63,7 @@ class Hub:
         is_tokenless: whether such a caller is let in: only where nobody else can reach the service.
         webhook_secrets: any of them may have signed a webhook.
         topics: of SNS, whose messages are taken.
+        places: folders of this machine that no caller is told of, besides those of the projects.
         seconds: counts up steadily, whatever the clock on the wall does.
     """
 
@@ -78,5 +79,6 @@ class Hub:
     actor: str
     is_tokenless: bool
     webhook_secrets: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
     seconds: Callable[[], float] = time.monotonic

@@ -140,8 +140,12 @@ def told(error: EverfitError, hub: Hub) -> Response:
 
 
 def _without_places(text: str, hub: Hub) -> str:
-    for workspace in hub.catalog.workspaces().values():
-        text = hidden(text, workspace.project.secrets).replace(f"{workspace.folder}/", "")
+    workspaces = hub.catalog.workspaces().values()
+    for workspace in workspaces:
+        text = hidden(text, workspace.project.secrets)
+    # The longest first: a state folder may lie in a project's.
+    for place in sorted((*hub.places, *(workspace.folder for workspace in workspaces)), key=len, reverse=True):
+        text = text.replace(f"{place}/", "")
     return text
 
 

@@ -33,5 +33,6 @@ def app_of(service: Service, installation: Installation, settings: Settings, hos
         actor=settings.actor,
         is_tokenless=is_loopback(host) and not settings.needs_token,
         webhook_secrets=settings.webhook_secrets,
+        places=(str(installation.home),),
     )
     return make_app(hub)
