@@ -128,15 +128,32 @@ def roll_back(
         # What cannot be done takes the work from nobody.
         way_back(environment, workspace, ports, to)
     claim = ports.store.claim(workspace.model, environment.name, owner=ports.owner, lease=LEASE, take_over=True)
+    before = ports.registry.champion(workspace.model, environment.name)
     try:
         settle_owed(claim, environment, workspace, ports)
-        way = way_back(environment, workspace, ports, to)
-        proof = put_back(claim, way.after, environment, workspace, ports)
-        ports.registry.served(claim, proof, reason=reason, actor=actor, roll_back=True)
+        way = _already_gone(before, environment, workspace, ports, to)
+        if way is None:
+            way = way_back(environment, workspace, ports, to)
+            proof = put_back(claim, way.after, environment, workspace, ports)
+            ports.registry.served(claim, proof, reason=reason, actor=actor, roll_back=True)
         ports.endpoints.settle(environment.endpoint, [way.after, way.before], fence=claim.fence)
     finally:
         ports.store.release(claim)
     return way
+
+
+def _already_gone(
+    before: int | None, environment: Environment, workspace: Workspace, ports: Ports, to: int | None
+) -> WayBack | None:
+    """Return the way back that was gone by a rollback that was killed, and that this one asks for again.
+
+    Args:
+        before: what the registry called the champion before it followed the endpoint.
+    """
+    newest = next(iter(ports.registry.history(workspace.model, environment.name)), None)
+    if before is None or newest is None or newest.version == before or not newest.is_rollback:
+        return None
+    return WayBack(before=before, after=newest.version) if to in (None, newest.version) else None
 
 
 def _is_owed(environment: Environment, workspace: Workspace, ports: Ports) -> bool:

@@ -1,6 +1,6 @@
 """Start a run, or go on with one that was interrupted."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from everfit.application.journal import LEASE, drive
 from everfit.application.ports import Ports
@@ -192,6 +192,9 @@ def _queued(
 ) -> Run:
     _check_backend(environment)
     wish = asked.wish
+    if wish.promote is not None:
+        # A version that was named is not deployed under the name of a tag that joins the same run.
+        wish = replace(wish, commit=None, release=None)
     wanted = wish.promote if wish.promote is not None else tagged_version(wish, workspace, environment, ports)
     return Run(
         id=run,

@@ -13,10 +13,10 @@ from everfit.application.retraining import Request, retrain, start
 from everfit.application.triggering import Demand, cancel, request
 from everfit.domain.errors import BackendError, RefusedError
 from everfit.domain.run import Outcome, Run
-from everfit.domain.trigger import EventEnd, TriggerEvent, TriggerKind
+from everfit.domain.trigger import EventEnd, TriggerEvent, TriggerKind, Wish
 from everfit.domain.version import Standing
 from tests.fakes import World
-from tests.stored import START, a_run
+from tests.stored import MINUTE, START, a_run
 
 LIVE = Request(environment="live", actor="ada")
 
@@ -97,6 +97,17 @@ def test_a_promotion_that_was_cancelled_can_be_asked_for_again() -> None:
     assert (ended.id, ended.outcome, world.serving("line-live")) == (again.id, Outcome.DEPLOYED, 1)
 
 
+def test_a_version_that_was_named_is_not_promoted_under_the_name_of_a_tag_that_joins_its_run() -> None:
+    world = World()
+    retrain(Request(environment="production"), world.workspace, world.ports())
+    for number, wish in enumerate([Wish(promote=1), Wish(commit="abc", release="1.2.0")]):
+        demand = Demand(actor="ada", id=f"{number}", environment="live", wish=wish)
+        request(demand, world.workspace, world.ports())
+    run = dispatch("line", "live", world.workspace, world.ports())
+    assert isinstance(run, Run)
+    assert (run.promote, run.commit, run.release) == (1, None, None)
+
+
 class Quicker:
     """An inbox beside which another service has started and ended a run for all that waits."""
 
@@ -121,6 +132,43 @@ def test_a_run_is_not_started_twice_for_what_another_service_has_dealt_with_mean
     name = ports.ids.run_id(START)
     assert start(name, world.workspace, world.environment(), ports) is None
     assert [run.id for run in world.store.runs()] == ["of-the-other"]
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_rollback_that_was_killed_and_is_asked_for_again_goes_one_step_back_and_not_two(after: bool) -> None:
+    for call in range(1, 60):
+        world = World()
+        for _ in range(3):
+            world.data.rows += 1
+            retrain(Request(environment="production"), world.workspace, world.ports())
+        back = partial(roll_back, world.environment(), world.workspace, actor="ada")
+        killed = world.killed_at(call, after=after, act=lambda b=back, w=world: b(w.ports()))
+        if world.registry.champion("line", "production") == 3:
+            way = back(world.ports())
+            assert (way.before, way.after) == (3, 2), call
+        assert (world.serving(), world.registry.champion("line", "production")) == (2, 2), call
+        if not killed:
+            return
+    pytest.fail("the rollback never came to its end")
+
+
+def test_a_rollback_goes_back_from_a_deployment_of_an_old_version_that_was_killed() -> None:
+    """What the endpoint serves then was put there by a run, and is what is to be left."""
+    for call in range(1, 300):
+        world = World()
+        for _ in range(2):
+            world.data.rows += 1
+            retrain(Request(environment="production"), world.workspace, world.ports())
+            retrain(LIVE, world.workspace, world.ports())
+            world.clock.advance(MINUTE)
+        older = Request(environment="live", promote=1)
+        killed = world.killed_at(call, after=True, act=partial(retrain, older, world.workspace, world.ports()))
+        if (world.serving("line-live"), world.registry.champion("line", "live")) == (1, 2):
+            roll_back(world.environment("live"), world.workspace, world.ports(), actor="ada")
+            assert (world.serving("line-live"), world.registry.champion("line", "live")) == (2, 2)
+            return
+        assert killed
+    pytest.fail("it never was in between")
 
 
 def unsettled() -> World:
