@@ -31,7 +31,7 @@ PLACES = {"production": "line", "live": "line-live"}
 STARTER, OTHER = "ada", "grace"
 SHORT, LONG = timedelta(seconds=1), timedelta(minutes=5)
 places = some.sampled_from(sorted(PLACES))
-OTHERS = ("serve", "run", "go_back", "cancel", "approve", "reject", "trigger")
+OTHERS = ("serve", "serve", "run", "go_back", "cancel", "approve", "reject", "trigger")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Trouble:
 
 
 def troubles(most: int) -> some.SearchStrategy[Trouble | None]:
-    calls = some.integers(1, most)
+    calls = some.integers(1, 15) | some.integers(1, most)
     killed = some.builds(Trouble, calls, some.booleans())
     stopped = some.builds(Trouble, calls, some.booleans(), some.sampled_from(OTHERS), some.sampled_from([SHORT, LONG]))
     return some.none() | killed | stopped
@@ -68,7 +68,7 @@ class Promises(RuleBasedStateMachine):
 
     @initialize(approval=some.sampled_from(["automatic", "manual"]))
     def begin(self, approval: str) -> None:
-        world = self.world = World(approval)
+        world = self.world = self.a_world(approval)
         environments = dict(world.workspace.project.environments)
         policy = replace(environments["production"].approval, four_eyes=True, expires=timedelta(days=2))
         environments["production"] = replace(environments["production"], approval=policy)
@@ -77,6 +77,9 @@ class Promises(RuleBasedStateMachine):
         for _ in range(2):
             world.data.rows += 1
             self.act(None, self.do_run)
+
+    def a_world(self, approval: str) -> World:
+        return World(approval)
 
     # What processes do
 

@@ -1,0 +1,54 @@
+"""The three promises at random once more, over the database that an installation has."""
+
+from pathlib import Path
+from typing import Any
+
+from hypothesis import settings
+
+from everfit.adapters.local.inbox import SqlInbox
+from everfit.adapters.local.outbox import SqlOutbox
+from everfit.adapters.local.registry import SqlRegistry
+from everfit.adapters.local.run_store import SqlRunStore
+from everfit.adapters.local.sqlite_database import SqliteDatabase
+from tests.fakes import World
+from tests.stored import quick_folder
+from tests.unit.application.test_promises_at_random import Promises as Machine
+
+
+class SqlWorld(World):
+    """A world that a database remembers."""
+
+    def __init__(self, approval: str = "automatic") -> None:
+        super().__init__(approval)
+        self.folder = quick_folder()
+        self.database = SqliteDatabase(Path(self.folder.name, "state.db"))
+        parts: dict[str, Any] = {
+            "store": SqlRunStore(
+                self.database, self.clock, is_dead=lambda owner: owner not in {self.owner, *self.stopped}
+            ),
+            "inbox": SqlInbox(self.database, self.clock),
+            "outbox": SqlOutbox(self.database, self.clock),
+            "registry": SqlRegistry(self.database, self.clock),
+        }
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.database.close()
+        self.folder.cleanup()
+
+
+class PromisesInSql(Machine):
+    """A service, a command line and an API beside each other, on one database."""
+
+    def a_world(self, approval: str) -> World:
+        return SqlWorld(approval)
+
+    def teardown(self) -> None:
+        if isinstance(self.world, SqlWorld):
+            self.world.close()
+
+
+TestPromisesInSql = PromisesInSql.TestCase
+TestPromisesInSql.settings = settings(max_examples=10, stateful_step_count=12, deadline=None)
