@@ -11,10 +11,18 @@ from pathlib import Path
 import pytest
 
 from tests.backends import database, sql_database, sqlite_database
-from tests.postgres import FOLDERS, postgres_database, postgres_server, postgres_url
+from tests.postgres import FOLDERS, own_postgres_server, postgres_database, postgres_server, postgres_url
 from tests.stored import SHARED_MEMORY
 
-__all__ = ["database", "postgres_database", "postgres_server", "postgres_url", "sql_database", "sqlite_database"]
+__all__ = [
+    "database",
+    "own_postgres_server",
+    "postgres_database",
+    "postgres_server",
+    "postgres_url",
+    "sql_database",
+    "sqlite_database",
+]
 
 GRACE = 10.0
 OURS = (

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -184,15 +184,28 @@ def needed_programs() -> Path:
     return found
 
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
-    """One server for the session; a test that stops one starts its own."""
+@contextmanager
+def running_server() -> Iterator[PostgresServer]:
     server = PostgresServer(needed_programs())
     try:
         server.start()
         yield server
     finally:
         server.remove()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One server for the session; a test that stops one starts its own."""
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture
+def own_postgres_server() -> Iterator[PostgresServer]:
+    """A server that the test may stop."""
+    with running_server() as server:
+        yield server
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from everfit.adapters.memory.clock import SettableClock
 from everfit.domain.errors import BackendError, RequestError, StateError
 from everfit.settings import read_settings
 from tests.kept import SqlKept
-from tests.postgres import FAST, PASSWORD, PostgresServer, needed_programs
+from tests.postgres import PASSWORD, PostgresServer
 from tests.stored import an_event
 
 LEASE = "insert into lease values ('m', 'e', 'x', 1, null, '', '', '')"
@@ -33,17 +33,6 @@ def store_of(database: Database) -> SqlKept:
 
 def opened(url: str, patience: timedelta = LONG, migrations: Path = POSTGRES_MIGRATIONS) -> "closing[PostgresDatabase]":
     return closing(PostgresDatabase(postgres_address(url), patience=patience, migrations=migrations))
-
-
-@pytest.fixture
-def own_server() -> Iterator[PostgresServer]:
-    """A server that the test may stop."""
-    server = PostgresServer(needed_programs(), FAST)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture
@@ -280,33 +269,33 @@ def test_a_process_that_stops_inside_a_transaction_holds_up_nobody_for_long(post
         assert store_of(paused).accept(an_event("after"))
 
 
-def test_a_server_that_never_was_there_is_told(own_server: PostgresServer) -> None:
-    own_server.stop()
-    with opened(own_server.url("nowhere"), SHORT) as database, pytest.raises(StateError) as caught:
+def test_a_server_that_never_was_there_is_told(own_postgres_server: PostgresServer) -> None:
+    own_postgres_server.stop()
+    with opened(own_postgres_server.url("nowhere"), SHORT) as database, pytest.raises(StateError) as caught:
         store_of(database).runs("churn")
-    assert f"postgresql://127.0.0.1:{own_server.port}/nowhere cannot be reached" in str(caught.value)
+    assert f"postgresql://127.0.0.1:{own_postgres_server.port}/nowhere cannot be reached" in str(caught.value)
     assert caught.value.retryable
 
 
-def test_a_server_that_is_restarted_is_waited_for(own_server: PostgresServer) -> None:
-    with opened(own_server.migrated_database()) as database:
+def test_a_server_that_is_restarted_is_waited_for(own_postgres_server: PostgresServer) -> None:
+    with opened(own_postgres_server.migrated_database()) as database:
         assert store_of(database).accept(an_event())
-        own_server.stop()
+        own_postgres_server.stop()
         with ThreadPoolExecutor(1) as pool:
             accepted = pool.submit(store_of(database).accept, an_event("after"))
-            own_server.start()
+            own_postgres_server.start()
         assert accepted.result()
         assert len(store_of(database).events("churn", "production")) == 2
 
 
-def test_a_block_that_a_restart_cuts_off_is_not_kept_and_not_repeated(own_server: PostgresServer) -> None:
-    with opened(own_server.migrated_database()) as database:
+def test_a_block_that_a_restart_cuts_off_is_not_kept_and_not_repeated(own_postgres_server: PostgresServer) -> None:
+    with opened(own_postgres_server.migrated_database()) as database:
         restarts: list[int] = []
 
         def restart() -> None:
             restarts.append(1)
-            own_server.stop()
-            own_server.start()
+            own_postgres_server.stop()
+            own_postgres_server.start()
 
         with pytest.raises(StateError, match="what was being written was not kept") as caught:
             write_around(database, restart)
@@ -315,10 +304,10 @@ def test_a_block_that_a_restart_cuts_off_is_not_kept_and_not_repeated(own_server
             assert rows.all("select * from lease", {}) == []
 
 
-def test_a_commit_that_nobody_answers_says_that_it_is_not_known(own_server: PostgresServer) -> None:
-    with opened(own_server.migrated_database()) as database:
+def test_a_commit_that_nobody_answers_says_that_it_is_not_known(own_postgres_server: PostgresServer) -> None:
+    with opened(own_postgres_server.migrated_database()) as database:
         with pytest.raises(StateError, match="whether it was kept") as caught, database.transaction():
-            own_server.stop()
+            own_postgres_server.stop()
         assert caught.value.retryable
 
 

@@ -21,22 +21,11 @@ from everfit.application.journal import LEASE
 from everfit.application.ports import Claim
 from everfit.domain.errors import FencedError
 from everfit.domain.version import release
-from tests.postgres import PostgresServer, needed_programs
+from tests.postgres import PostgresServer
 from tests.projects import TRAIN, LineProject
 
 WAITING = "open({begun!r}, 'w').close(); open({fifo!r}).read()\n"
 PLACE = ("line", "production")
-
-
-@pytest.fixture
-def server() -> Iterator[PostgresServer]:
-    """A server that the test may stop."""
-    server = PostgresServer(needed_programs())
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture
@@ -48,10 +37,10 @@ def project(tmp_path: Path) -> Iterator[LineProject]:
 
 
 @pytest.fixture
-def variables(server: PostgresServer, project: LineProject) -> Iterator[dict[str, str]]:
+def variables(own_postgres_server: PostgresServer, project: LineProject) -> Iterator[dict[str, str]]:
     """What every process of the installation is started with."""
     variables = {
-        "EVERFIT_DATABASE": server.migrated_database(),
+        "EVERFIT_DATABASE": own_postgres_server.migrated_database(),
         "EVERFIT_HOME": str(project.folder / ".everfit"),
     }
     yield variables
@@ -70,14 +59,14 @@ def halted(project: LineProject, variables: dict[str, str]) -> "tuple[subprocess
 
 
 def test_a_process_that_wakes_late_cannot_deploy(
-    project: LineProject, variables: dict[str, str], server: PostgresServer
+    project: LineProject, variables: dict[str, str], own_postgres_server: PostgresServer
 ) -> None:
     paused, fifo = halted(project, variables)
     paused.send_signal(signal.SIGSTOP)
     database = variables["EVERFIT_DATABASE"].rpartition("/")[2]
-    [(owner,)] = server.ask("select owner from lease", database)
+    [(owner,)] = own_postgres_server.ask("select owner from lease", database)
     # As if half a minute had gone by.
-    server.ask(
+    own_postgres_server.ask(
         "update lease set renewed = '2020-01-01T00:00:00+00:00', expires = '2020-01-01T00:00:00+00:00'", database
     )
     fifo.write_text("")
@@ -108,11 +97,11 @@ def refused_everywhere(variables: dict[str, str], owner: str) -> None:
 
 
 def test_a_server_that_is_restarted_during_a_step_costs_nothing(
-    project: LineProject, variables: dict[str, str], server: PostgresServer
+    project: LineProject, variables: dict[str, str], own_postgres_server: PostgresServer
 ) -> None:
     running, fifo = halted(project, variables)
-    server.stop()
-    server.start()
+    own_postgres_server.stop()
+    own_postgres_server.start()
     fifo.write_text("")
     _, said = running.communicate(timeout=60)
     assert running.returncode == 0, said
@@ -121,7 +110,7 @@ def test_a_server_that_is_restarted_during_a_step_costs_nothing(
 
 @pytest.mark.slow
 def test_a_server_that_crashes_again_and_again_loses_no_run_and_doubles_none(
-    project: LineProject, variables: dict[str, str], server: PostgresServer
+    project: LineProject, variables: dict[str, str], own_postgres_server: PostgresServer
 ) -> None:
     """Each restart cuts off whatever is being said; the run is resumed until it has ended."""
     chance = random.Random(7)
@@ -135,8 +124,8 @@ def test_a_server_that_crashes_again_and_again_loses_no_run_and_doubles_none(
         for _ in range(crashes):
             if ended.wait(chance.uniform(0.05, 0.5)):
                 break
-            server.stop(at_once=True)
-            server.start()
+            own_postgres_server.stop(at_once=True)
+            own_postgres_server.start()
         waiter.join()
         code = running.returncode
         if code == 0:

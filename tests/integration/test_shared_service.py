@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgres import PostgresServer, needed_programs
 from tests.projects import LineProject
 from tests.service import RunningService, until
 
@@ -20,13 +19,8 @@ while not (folder / "go").exists():
 
 
 @pytest.fixture
-def variables(tmp_path: Path) -> Iterator[dict[str, str]]:
-    server = PostgresServer(needed_programs())
-    try:
-        server.start()
-        yield {"EVERFIT_DATABASE": server.migrated_database(), "EVERFIT_HOME": str(tmp_path / "home")}
-    finally:
-        server.remove()
+def variables(tmp_path: Path, postgres_url: str) -> dict[str, str]:
+    return {"EVERFIT_DATABASE": postgres_url, "EVERFIT_HOME": str(tmp_path / "home")}
 
 
 @pytest.fixture
