@@ -131,7 +131,7 @@ def _is_deciding(run: Run | None, ports: Ports) -> bool:
     if run is None or run.version is None:
         return False
     placement = ports.registry.placement(run.model, run.environment, run.version)
-    return placement.approval is not None and placement.standing is not Standing.PENDING
+    return placement.approval is not None and placement.standing not in (Standing.PENDING, Standing.REJECTED)
 
 
 def _approve(run: Run, actor: str, catalog: Catalog, ports: Ports) -> None:

@@ -2,16 +2,18 @@
 
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from everfit.application.dispatch import dispatch
 from everfit.application.journal import LEASE, drive
+from everfit.application.ports import Catalog
 from everfit.application.releases import Decision, decide, keep, roll_back
 from everfit.application.retraining import Request, retrain, start
+from everfit.application.training_jobs import deploy, job_name
 from everfit.application.triggering import Demand, cancel, request
-from everfit.domain.errors import BackendError, RefusedError
+from everfit.domain.errors import BackendError, IllegalMoveError, RefusedError
 from everfit.domain.run import Outcome, Run
 from everfit.domain.trigger import EventEnd, TriggerEvent, TriggerKind, Wish
 from everfit.domain.version import Standing
@@ -106,6 +108,25 @@ def test_a_version_that_was_named_is_not_promoted_under_the_name_of_a_tag_that_j
     run = dispatch("line", "live", world.workspace, world.ports())
     assert isinstance(run, Run)
     assert (run.promote, run.commit, run.release) == (1, None, None)
+
+
+def test_nobody_is_told_that_a_rejected_version_will_be_deployed_while_its_run_ends() -> None:
+    world = World()
+    record = request(
+        Demand(actor="ada", environment="production", wish=Wish(hold=True)), world.workspace, world.ports()
+    )
+    run = dispatch("line", "production", world.workspace, world.ports())
+    assert isinstance(run, Run)
+    drive(run.id, world.workspace, world.ports())
+    keep(
+        Decision(version=1, approved=False, actor="grace", reason="x"),
+        world.environment(),
+        world.workspace,
+        world.ports(),
+    )
+    world.store.claim("line", "production", owner=world.owner, lease=LEASE, run=run.id)
+    with pytest.raises(IllegalMoveError):
+        deploy(job_name(record), "ada", cast("Catalog", None), world.ports())
 
 
 class Quicker:
