@@ -50,7 +50,7 @@ class Trouble:
 
 
 def troubles(most: int) -> some.SearchStrategy[Trouble | None]:
-    calls = some.integers(1, 15) | some.integers(1, most)
+    calls = some.integers(1, 15) | some.integers(most // 2, most) | some.integers(1, most)
     killed = some.builds(Trouble, calls, some.booleans())
     stopped = some.builds(Trouble, calls, some.booleans(), some.sampled_from(OTHERS), some.sampled_from([SHORT, LONG]))
     return some.none() | killed | stopped
@@ -178,7 +178,7 @@ class Promises(RuleBasedStateMachine):
     def cancel(self, index: int) -> None:
         self.act(None, lambda: self.do_cancel(index))
 
-    @rule(place=places, trouble=troubles(24))
+    @rule(place=places, trouble=troubles(40))
     def go_back(self, place: str, trouble: Trouble | None) -> None:
         self.act(trouble, lambda: self.do_go_back(place))
 
