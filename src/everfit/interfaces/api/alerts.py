@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query, Response
 
 from everfit.application.alert_list import delivery_row, send_test
 from everfit.domain.delivery import DeliveryState
-from everfit.interfaces.api import examples, shapes
+from everfit.interfaces.api import examples, requested, shapes
 from everfit.interfaces.api.callers import Reads, Triggers
 from everfit.interfaces.api.described import problems, shown
 from everfit.interfaces.api.once import Change, Key, once
@@ -14,16 +14,16 @@ from everfit.interfaces.api.problems import answer
 
 ROUTES = APIRouter(tags=["alerts"])
 
-AlertPath = Annotated[int, Path(ge=1, le=shapes.LARGEST, description="Number of an alert.", examples=[12])]
+AlertPath = Annotated[int, Path(ge=1, le=requested.LARGEST, description="Number of an alert.", examples=[12])]
 
 
 @ROUTES.get("/v1/alerts", responses={**problems(), **shown("Found.", shapes.Alerts, examples.ALERTS)})
 def alerts(
     call: Reads,
-    model: shapes.ModelQuery = None,
+    model: requested.ModelQuery = None,
     state: Annotated[DeliveryState | None, Query(description="Only those that stand so.")] = None,
-    before: shapes.BeforePlace = None,
-    limit: shapes.Limit = 100,
+    before: requested.BeforePlace = None,
+    limit: requested.Limit = 100,
 ) -> Response:
     """Return what was told through which channel, newest first, and what could not be told."""
     found = call.hub.ports.outbox.deliveries(model=model, state=state, before=before, limit=limit)
@@ -51,7 +51,7 @@ def retry_alert(alert: AlertPath, call: Triggers) -> Response:
     responses={**problems(404), **shown("What came of each.", shapes.Tested, examples.TESTED)},
 )
 def try_channels(
-    model: shapes.ModelPath,
+    model: requested.ModelPath,
     call: Triggers,
     channel: Annotated[str | None, Query(max_length=100, description="Default: every channel.")] = None,
 ) -> Response:

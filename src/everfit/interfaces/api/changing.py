@@ -16,7 +16,7 @@ from everfit.domain.inbox import Pause
 from everfit.domain.project import Environment
 from everfit.domain.trigger import Wish
 from everfit.domain.triggers import Api
-from everfit.interfaces.api import examples, shapes
+from everfit.interfaces.api import examples, requested, shapes
 from everfit.interfaces.api.callers import Approves, Call, Triggers
 from everfit.interfaces.api.described import problems, shown
 from everfit.interfaces.api.once import Change, Key, once
@@ -32,7 +32,7 @@ ACCEPTED: Final = "Accepted: it is written down, and what follows from it goes o
     status_code=202,
     responses={**problems(404, 409, 415), **shown(ACCEPTED, shapes.TriggerRow, examples.EVENT, 202)},
 )
-def ask_for_run(body: shapes.TriggerRequest, call: Triggers) -> Response:
+def ask_for_run(body: requested.TriggerRequest, call: Triggers) -> Response:
     """Ask for a run; several requests may become one run. The answer is given once the event is on the disk."""
     workspace = allowed_workspace(body.model, call)
     wish = Wish(force=body.force, accept_schema=body.accept_schema, hold=body.hold)
@@ -56,7 +56,7 @@ def ask_for_run(body: shapes.TriggerRequest, call: Triggers) -> Response:
     status_code=202,
     responses={**problems(404, 409, 415), **shown(ACCEPTED, shapes.RunRow, examples.RUN, 202)},
 )
-def cancel_run(run: shapes.RunPath, body: shapes.ReasonGiven, call: Triggers) -> Response:
+def cancel_run(run: requested.RunPath, body: requested.ReasonGiven, call: Triggers) -> Response:
     """Stop a run; a deployment that has begun is not cut."""
 
     def act(key: Key) -> Change:
@@ -73,7 +73,7 @@ def cancel_run(run: shapes.RunPath, body: shapes.ReasonGiven, call: Triggers) ->
     tags=["pauses"],
     responses={**problems(404, 415), **shown("Paused.", shapes.PauseRow, examples.PAUSE)},
 )
-def pause_model(model: shapes.ModelPath, body: shapes.PauseGiven, call: Triggers) -> Response:
+def pause_model(model: requested.ModelPath, body: requested.PauseGiven, call: Triggers) -> Response:
     """Start no runs of a model from now on; what triggers them is kept."""
     workspace = call.hub.catalog.workspace(model)
 
@@ -97,7 +97,9 @@ def pause_model(model: shapes.ModelPath, body: shapes.PauseGiven, call: Triggers
     tags=["pauses"],
     responses={**problems(404, 415), **shown("Resumed.", shapes.Resumed, examples.RESUMED)},
 )
-def resume_model(model: shapes.ModelPath, call: Triggers, environment: shapes.EnvironmentQuery = None) -> Response:
+def resume_model(
+    model: requested.ModelPath, call: Triggers, environment: requested.EnvironmentQuery = None
+) -> Response:
     """Take back the pause of a model, or that of one environment alone."""
     workspace = call.hub.catalog.workspace(model)
 
@@ -117,7 +119,9 @@ def resume_model(model: shapes.ModelPath, call: Triggers, environment: shapes.En
     status_code=202,
     responses={**problems(404, 409, 415), **shown(ACCEPTED, shapes.Decided, examples.DECIDED, 202)},
 )
-def approve(model: shapes.ModelPath, version: shapes.VersionPath, body: shapes.PlaceGiven, call: Approves) -> Response:
+def approve(
+    model: requested.ModelPath, version: requested.VersionPath, body: requested.PlaceGiven, call: Approves
+) -> Response:
     """Approve a version that waits for it; exactly its bytes are deployed, once."""
     return _decide(model, version, body, call, approved=True)
 
@@ -128,12 +132,14 @@ def approve(model: shapes.ModelPath, version: shapes.VersionPath, body: shapes.P
     status_code=202,
     responses={**problems(404, 409, 415), **shown(ACCEPTED, shapes.Decided, examples.DECIDED, 202)},
 )
-def reject(model: shapes.ModelPath, version: shapes.VersionPath, body: shapes.PlaceGiven, call: Approves) -> Response:
+def reject(
+    model: requested.ModelPath, version: requested.VersionPath, body: requested.PlaceGiven, call: Approves
+) -> Response:
     """Turn away a version that waits for approval; it can never serve then."""
     return _decide(model, version, body, call, approved=False)
 
 
-def _decide(model: str, version: int, body: shapes.PlaceGiven, call: Call, *, approved: bool) -> Response:
+def _decide(model: str, version: int, body: requested.PlaceGiven, call: Call, *, approved: bool) -> Response:
     workspace, environment = place_of(model, body.environment, call)
     ports = call.hub.ports
 
@@ -158,7 +164,7 @@ def _decide(model: str, version: int, body: shapes.PlaceGiven, call: Call, *, ap
     responses={**problems(404, 409, 415), **shown(ACCEPTED, shapes.TriggerRow, examples.EVENT, 202)},
 )
 def promote(
-    model: shapes.ModelPath, version: shapes.VersionPath, body: shapes.PromoteGiven, call: Approves
+    model: requested.ModelPath, version: requested.VersionPath, body: requested.PromoteGiven, call: Approves
 ) -> Response:
     """Take a version's very bytes to another environment, judged by its own gate."""
     workspace, environment = place_of(model, body.environment, call)
@@ -183,7 +189,7 @@ def promote(
     tags=["versions"],
     responses={**problems(404, 409, 415), **shown("It serves again.", shapes.RolledBack, examples.ROLLED_BACK)},
 )
-def rollback(model: shapes.ModelPath, body: shapes.RollbackGiven, call: Approves) -> Response:
+def rollback(model: requested.ModelPath, body: requested.RollbackGiven, call: Approves) -> Response:
     """Put the last version that served well back behind the endpoint, after verifying its bytes."""
     workspace, environment = place_of(model, body.environment, call)
     hub = call.hub

@@ -10,7 +10,7 @@ from everfit.application.training_jobs import deploy, job_name, only_workspace, 
 from everfit.application.triggering import Demand, request
 from everfit.domain.run import Outcome
 from everfit.domain.trigger import Wish
-from everfit.interfaces.api import examples, shapes
+from everfit.interfaces.api import examples, requested, shapes
 from everfit.interfaces.api.callers import Approves, Reads, Triggers
 from everfit.interfaces.api.changing import allowed_workspace
 from everfit.interfaces.api.described import problems, shown
@@ -59,7 +59,7 @@ def bootstrap(
 
 
 @ROUTES.get("/status/{job}", responses={**problems(404), **shown("Found.", shapes.JobRow, examples.JOB)})
-def job_status(job: shapes.JobPath, call: Reads) -> Response:
+def job_status(job: requested.JobPath, call: Reads) -> Response:
     """Return how a training job stands: InProgress, Completed, Failed or Stopped, with the run's own outcome."""
     return answer(job_row(training_job(job, call.hub.ports)))
 
@@ -72,7 +72,7 @@ def job_status(job: shapes.JobPath, call: Reads) -> Response:
         **shown("It will be.", shapes.JobRow, {**examples.JOB, "status": "Completed"}, 202),
     },
 )
-def deploy_job(job: shapes.JobPath, call: Approves) -> Response:
+def deploy_job(job: requested.JobPath, call: Approves) -> Response:
     """Let what a training job made take the traffic; asked for twice, it is deployed once."""
 
     def act(key: Key) -> Change:

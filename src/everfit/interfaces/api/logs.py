@@ -13,7 +13,7 @@ from starlette.responses import StreamingResponse
 from everfit.domain.errors import NotFoundError
 from everfit.domain.job import JobState
 from everfit.domain.run import RunId, RunState
-from everfit.interfaces.api import shapes
+from everfit.interfaces.api import requested
 from everfit.interfaces.api.callers import Reads
 from everfit.interfaces.api.described import problems
 from everfit.interfaces.api.hub import Hub
@@ -65,7 +65,7 @@ class Printed:
     },
 )
 async def logs(
-    run: shapes.RunPath,
+    run: requested.RunPath,
     call: Reads,
     step: Annotated[JobStep, Query(description="Whose output.")] = JobStep.TRAIN,
     follow: Annotated[bool, Query(description="Go on until the job has ended.")] = False,

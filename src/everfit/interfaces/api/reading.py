@@ -21,7 +21,7 @@ from everfit.domain.access import Role
 from everfit.domain.errors import NotFoundError, RequestError
 from everfit.domain.run import Run, RunId
 from everfit.domain.trigger import EventEnd
-from everfit.interfaces.api import examples, shapes
+from everfit.interfaces.api import examples, requested, shapes
 from everfit.interfaces.api.callers import Call, Reads, needs
 from everfit.interfaces.api.described import problems, shown
 from everfit.interfaces.api.problems import answer
@@ -44,7 +44,7 @@ def projects(call: Reads) -> Response:
     tags=["projects"],
     responses={**problems(404), **shown("Found.", shapes.Status, examples.STATUS)},
 )
-def model_status(model: shapes.ModelPath, call: Reads) -> Response:
+def model_status(model: requested.ModelPath, call: Reads) -> Response:
     """Return what serves in each environment of a model, what waits, and what was interrupted."""
     found = status(call.hub.catalog.workspace(model), call.hub.ports)
     pauses = [pause_row(pause) for pause in call.hub.ports.inbox.pauses() if pause.model == model]
@@ -56,12 +56,12 @@ def model_status(model: shapes.ModelPath, call: Reads) -> Response:
 )
 def triggers(  # noqa: PLR0913, PLR0917 - one argument a filter
     call: Reads,
-    model: shapes.ModelQuery = None,
-    environment: shapes.EnvironmentQuery = None,
+    model: requested.ModelQuery = None,
+    environment: requested.EnvironmentQuery = None,
     end: Annotated[EventEnd | None, Query(description="Only those that ended so.")] = None,
     run: Annotated[str | None, Query(max_length=200, description="Only those that joined this run.")] = None,
-    before: shapes.BeforePlace = None,
-    limit: shapes.Limit = 100,
+    before: requested.BeforePlace = None,
+    limit: requested.Limit = 100,
 ) -> Response:
     """Return trigger events, newest first, each with its end."""
     check_filters(model, environment)
@@ -77,7 +77,7 @@ def triggers(  # noqa: PLR0913, PLR0917 - one argument a filter
     tags=["triggers"],
     responses={**problems(404), **shown("Found.", shapes.TriggerRow, examples.EVENT)},
 )
-def trigger(model: shapes.ModelPath, environment: str, event: shapes.EventPath, call: Reads) -> Response:
+def trigger(model: requested.ModelPath, environment: str, event: requested.EventPath, call: Reads) -> Response:
     """Return one trigger event and its end."""
     return answer(trigger_row(call.hub.ports.inbox.event(model, environment, event)))
 
@@ -85,8 +85,8 @@ def trigger(model: shapes.ModelPath, environment: str, event: shapes.EventPath, 
 @ROUTES.get("/v1/runs", tags=["runs"], responses={**problems(404), **shown("Found.", shapes.Runs, examples.RUNS)})
 def runs(
     call: Reads,
-    model: shapes.ModelQuery = None,
-    environment: shapes.EnvironmentQuery = None,
+    model: requested.ModelQuery = None,
+    environment: requested.EnvironmentQuery = None,
     before: Annotated[
         str | None,
         Query(
@@ -95,7 +95,7 @@ def runs(
             examples=["20261121-110229-30bc18da"],
         ),
     ] = None,
-    limit: shapes.Limit = 100,
+    limit: requested.Limit = 100,
 ) -> Response:
     """Return runs, newest first."""
     check_filters(model, environment)
@@ -106,7 +106,7 @@ def runs(
 @ROUTES.get(
     "/v1/runs/{run}", tags=["runs"], responses={**problems(404), **shown("Found.", shapes.RunReport, examples.REPORT)}
 )
-def run(run: shapes.RunPath, call: Reads) -> Response:
+def run(run: requested.RunPath, call: Reads) -> Response:
     """Return everything about a run: its steps, the rules with their numbers, what it changed."""
     found = run_of(run, call)
     return answer(run_report(found, call.hub.catalog.workspace(found.model), call.hub.ports))
@@ -115,7 +115,7 @@ def run(run: shapes.RunPath, call: Reads) -> Response:
 @ROUTES.get(
     "/v1/runs/{run}/steps", tags=["runs"], responses={**problems(404), **shown("Found.", shapes.Steps, examples.STEPS)}
 )
-def steps(run: shapes.RunPath, call: Reads) -> Response:
+def steps(run: requested.RunPath, call: Reads) -> Response:
     """Return the steps of a run, in the order in which they first started."""
     found = run_of(run, call)
     report = run_report(found, call.hub.catalog.workspace(found.model), call.hub.ports)
@@ -128,10 +128,10 @@ def steps(run: shapes.RunPath, call: Reads) -> Response:
     responses={**problems(404), **shown("Found.", shapes.Versions, examples.VERSIONS)},
 )
 def versions(
-    model: shapes.ModelPath,
+    model: requested.ModelPath,
     call: Reads,
     before: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="Only older ones.")] = None,
-    limit: shapes.Limit = 100,
+    limit: requested.Limit = 100,
 ) -> Response:
     """Return the versions of a model, newest first."""
     name = call.hub.catalog.workspace(model).model
@@ -144,7 +144,7 @@ def versions(
     tags=["versions"],
     responses={**problems(404), **shown("Found.", dict, examples.VERSION)},
 )
-def version(model: shapes.ModelPath, version: shapes.VersionPath, call: Reads) -> Response:
+def version(model: requested.ModelPath, version: requested.VersionPath, call: Reads) -> Response:
     """Return why a version stands where it stands: verdicts, evidence, approvals, and when it served."""
     return answer(explain_version(version, call.hub.catalog.workspace(model), call.hub.ports))
 
@@ -155,7 +155,10 @@ def version(model: shapes.ModelPath, version: shapes.VersionPath, call: Reads) -
     responses={**problems(404), **shown("Found.", shapes.History, examples.HISTORY)},
 )
 def history(
-    model: shapes.ModelPath, call: Reads, environment: shapes.EnvironmentQuery = None, limit: shapes.Limit = 100
+    model: requested.ModelPath,
+    call: Reads,
+    environment: requested.EnvironmentQuery = None,
+    limit: requested.Limit = 100,
 ) -> Response:
     """Return every version that ever took traffic, newest first: when, why, who."""
     workspace = call.hub.catalog.workspace(model)
@@ -176,7 +179,7 @@ def approvals(call: Reads) -> Response:
     tags=["endpoints"],
     responses={**problems(404), **shown("Found.", shapes.Endpoints, examples.ENDPOINTS)},
 )
-def endpoints(model: shapes.ModelPath, call: Reads) -> Response:
+def endpoints(model: requested.ModelPath, call: Reads) -> Response:
     """Return what the endpoints of a model serve, and since when."""
     return answer({"endpoints": endpoint_rows(call.hub.catalog.workspace(model), call.hub.ports)})
 
