@@ -43,6 +43,10 @@ class FixedCatalog:
             raise NotFoundError(f"There is no model {model!r}.")
         return self.kept[model]
 
+    def is_elsewhere(self, model: str) -> bool:
+        del model
+        return False
+
     def troubles(self) -> Mapping[str, str]:
         return self.wrong
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from everfit.adapters.local.catalog import LIST_EVERY, FolderCatalog
+from everfit.adapters.local.shared_home import other_project
 from everfit.application.workspace import Workspace
 from everfit.bootstrap import open_workspace
 from everfit.domain.errors import NotFoundError
@@ -305,3 +306,15 @@ def test_a_tree_is_searched_for_new_projects_only_now_and_then(tree: Tree) -> No
     tree.catalog.refresh()
     tree.catalog.refresh()
     assert tree.models == ["churn", "solar"]
+
+
+def test_a_project_that_shares_the_state_but_is_not_served_is_elsewhere(tree: Tree) -> None:
+    tree.write("a")
+    tree.open()
+    beside = tree.top.parent / "beside"
+    beside.mkdir()
+    (beside / "everfit.yaml").write_text(PROJECT)
+    assert other_project(tree.home, "beside", beside) is None
+    assert [tree.catalog.is_elsewhere(model) for model in ("beside", "a", "unknown")] == [True, False, False]
+    (beside / "everfit.yaml").unlink()
+    assert not tree.catalog.is_elsewhere("beside")

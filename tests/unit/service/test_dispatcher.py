@@ -31,9 +31,13 @@ class Projects:
     def __init__(self, workspace: Workspace) -> None:
         self.kept = {workspace.model: workspace}
         self.broken: dict[str, str] = {}
+        self.elsewhere: set[str] = set()
 
     def workspaces(self) -> Mapping[str, Workspace]:
         return self.kept
+
+    def is_elsewhere(self, model: str) -> bool:
+        return model in self.elsewhere
 
     def troubles(self) -> Mapping[str, str]:
         return self.broken

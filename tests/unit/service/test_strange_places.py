@@ -39,6 +39,24 @@ def test_a_run_in_an_environment_that_was_written_just_now_is_not_failed() -> No
     assert bench.world.store.run(RunId("run-of-another")).outcome is None
 
 
+def test_what_waits_for_a_project_of_the_installation_that_is_not_served_here_is_left_alone() -> None:
+    bench = Bench()
+    bench.event("one")
+    bench.world.inbox.start(a_run("run-of-another", "line"))
+    bench.event("two")
+    bench.projects.kept = {}
+    bench.projects.elsewhere = {"line"}
+    for _ in range(3):
+        bench.dispatcher.turn()
+        bench.pass_time(timedelta(days=1))
+    assert bench.ends() == [EventEnd.PENDING, EventEnd.PENDING]
+    bench.projects.elsewhere = set()
+    for _ in range(3):
+        bench.dispatcher.turn()
+        bench.pass_time(timedelta(days=1))
+    assert bench.ends() == [EventEnd.FAILED, EventEnd.SKIPPED]
+
+
 def test_what_waits_in_an_environment_that_stays_away_ends_with_the_reason() -> None:
     bench = Bench()
     bench.event("one")

@@ -15,6 +15,7 @@ from everfit.adapters.local.home import FILE, home_of
 from everfit.adapters.local.kept_projects import KeptProjects
 from everfit.adapters.local.project_file import FILE_NAME
 from everfit.adapters.local.project_tree import Stamp, projects_below, stamp_of
+from everfit.adapters.local.shared_home import noted_project
 from everfit.application.ports import Ports
 from everfit.application.workspace import Workspace
 from everfit.domain.errors import EverfitError, NotFoundError, RequestError
@@ -89,6 +90,10 @@ class FolderCatalog:
     def troubles(self) -> Mapping[str, str]:
         files = self._files
         return {str(folder): file.trouble for folder, file in files.items() if file.trouble is not None}
+
+    def is_elsewhere(self, model: str) -> bool:
+        folder = noted_project(self._home, model)
+        return folder is not None and not any(folder.resolve().is_relative_to(top) for top in self._tops)
 
     def refresh(self) -> bool:
         is_listing = self._seconds() >= self._list_at

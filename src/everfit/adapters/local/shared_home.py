@@ -8,6 +8,15 @@ from everfit.adapters.local.project_file import FILE_NAME
 FOLDER = "projects"
 
 
+def noted_project(home: Path, model: str) -> Path | None:
+    """Return the project folder that uses the name *model* here, while it holds a project."""
+    try:
+        known = Path((home / FOLDER / model).read_text(encoding="utf-8"))
+        return known if (known / FILE_NAME).exists() else None
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
 def other_project(home: Path, model: str, folder: Path) -> Path | None:
     """Return another project folder that uses the name *model* here; keep *folder* when there is none.
 

@@ -21,6 +21,10 @@ class Catalog(Protocol):
         """Return what is wrong with project files now, by folder."""
         ...
 
+    def is_elsewhere(self, model: str) -> bool:
+        """Tell whether the model's project is in the installation, but not among the folders that are served."""
+        ...
+
     def refresh(self) -> bool:
         """Read what has changed in the files since the last time; tell whether any project is another one now."""
         ...

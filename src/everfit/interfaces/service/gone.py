@@ -47,7 +47,9 @@ class Gone:
         if not self._is_alone or any(self._catalog.troubles()):
             return None
         known, now = self._catalog.workspaces(), self._seconds()
-        missing = {*(each.model for each in waiting), *(run.model for run in runs)} - known.keys()
+        unknown = {*(each.model for each in waiting), *(run.model for run in runs)} - known.keys()
+        # What this service does not serve another one may, or a person by hand.
+        missing = {model for model in unknown if not self._catalog.is_elsewhere(model)}
         self._since = {model: self._since.get(model, now) for model in missing}
         over = {model for model, since in self._since.items() if now - since >= PATIENCE}
         for each in waiting:
