@@ -1,5 +1,6 @@
 """Sees to it that a changed project file is in force soon, without a restart."""
 
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -7,6 +8,9 @@ from everfit.application.ports import Catalog
 from everfit.interfaces.service.log import LOG
 
 EVERY: Final = 2.0
+"""Seconds between two looks at the files."""
+SHARE: Final = 400
+"""Looking takes at most one part in this many of the time, however many projects there are."""
 
 
 class Projects:
@@ -22,11 +26,12 @@ class Projects:
 
     def turn(self) -> float | None:
         """Look at the files."""
+        begun = time.monotonic()
         if self._catalog.refresh():
             LOG.info("projects in force: %s", len(self._catalog.workspaces()))
             self._changed()
         self._tell(dict(self._catalog.troubles()))
-        return EVERY
+        return max(EVERY, SHARE * (time.monotonic() - begun))
 
     def _tell(self, troubles: dict[str, str]) -> None:
         for folder, words in troubles.items():
