@@ -178,7 +178,7 @@ class Promises(RuleBasedStateMachine):
     def cancel(self, index: int) -> None:
         self.act(None, lambda: self.do_cancel(index))
 
-    @rule(place=places, trouble=troubles(40))
+    @rule(place=places, trouble=troubles(30))
     def go_back(self, place: str, trouble: Trouble | None) -> None:
         self.act(trouble, lambda: self.do_go_back(place))
 
@@ -201,6 +201,12 @@ class Promises(RuleBasedStateMachine):
     @rule()
     def settle(self) -> None:
         """The next commands that change something, undisturbed, settle what is owed."""
+        self.do_settle()
+
+    def teardown(self) -> None:
+        self.do_settle()
+
+    def do_settle(self) -> None:
         world = self.world
         world.mae = 9.0
         for place, endpoint in PLACES.items():
@@ -252,8 +258,11 @@ class Promises(RuleBasedStateMachine):
         for run in world.store.runs(limit=1_000):
             assert world.inbox.events(run=run.id), run
         for place in PLACES:
-            open_runs = [run for run in world.store.open() if run.environment == place and run.outcome is None]
-            assert len(open_runs) <= 1
+            # One that has waited for a person may be gone on with while another one waits for its turn.
+            going = [run for run in world.store.open() if run.environment == place and run.outcome is None]
+            assert (
+                len([run for run in going if "approve" not in {step.name for step in world.store.steps(run.id)}]) <= 1
+            )
 
     @invariant()
     def who_asked_for_a_person_gets_one_and_never_is_that_person(self) -> None:

@@ -46,8 +46,11 @@ class PromisesInSql(Machine):
         return SqlWorld(approval)
 
     def teardown(self) -> None:
-        if isinstance(self.world, SqlWorld):
-            self.world.close()
+        try:
+            super().teardown()
+        finally:
+            if isinstance(self.world, SqlWorld):
+                self.world.close()
 
 
 TestPromisesInSql = PromisesInSql.TestCase
