@@ -81,8 +81,24 @@ def test_a_pause_says_who_why_and_how_to_go_on(project: LineProject) -> None:
     assert "waits" in shown
     assert "paused by ada: holiday" in project.everfit("status").out
     assert "another pause holds: everfit resume" in project.everfit("resume", "--env", "production").out
-    assert project.everfit("resume").out == "line is no longer paused in every environment.\n"
-    assert project.everfit("resume").out == "line was not paused in every environment; nothing was changed.\n"
+    assert project.everfit("resume").out == "The pause of line in every environment is over.\n"
+    assert project.everfit("resume").out == "There is no pause of line in every environment; nothing was changed.\n"
+
+
+@pytest.mark.parametrize("command", [("pause",), ("cancel", "run-1"), ("approve", "1"), ("reject", "1")])
+def test_a_reason_that_says_nothing_is_refused(project: LineProject, command: tuple[str, ...]) -> None:
+    done = project.everfit(*command, "--reason", "  ")
+    assert (done.code, "say in a few words why" in done.err) == (exit_codes.USAGE, True)
+
+
+def test_events_of_several_environments_can_be_read_in_a_narrow_terminal(project: LineProject) -> None:
+    project.write("everfit.yaml", PROJECT + TWO.replace("{promote_from: staging}", "{}"))
+    reason = "the labels of march were wrong"
+    for environment in ("staging", "production"):
+        project.everfit("trigger", "--env", environment, "--reason", reason)
+    lines = project.everfit("triggers", COLUMNS="80").out.splitlines()
+    assert sum(reason in line for line in lines) == 2
+    assert max(len(line) for line in lines if reason in line) <= 80
 
 
 def test_what_cannot_be_promoted_leaves_nothing_waiting(project: LineProject) -> None:

@@ -65,9 +65,14 @@ def headline(story: Story) -> str:
     return HEADLINES[story.kind].format(version=version, part=story.part or "retraining")
 
 
+def _begun(words: str) -> str:
+    """Return a sentence that begins with a capital letter; the name of a file keeps its own."""
+    return f"{words[:1].upper()}{words[1:]}" if words.split(" ", 1)[0].isalpha() else words
+
+
 def _lines(story: Story) -> Iterator[str]:
     told = story.reason or f"{story.place}: {headline(story)}."
-    yield cut(f"{told[:1].upper()}{told[1:]}", LONGEST_REASON)
+    yield cut(_begun(told), LONGEST_REASON)
     yield ""
     yield from (f"{name}: {value}" for name, value in _facts(story) if value is not None)
     failed = [finding for finding in story.findings if finding.result is not Result.PASS]

@@ -121,6 +121,14 @@ def test_only_a_deployment_says_that_something_is_deployed(kind: NoticeKind) -> 
     assert ("is deployed" in f"{told.subject} {told.body}") is (kind is NoticeKind.DEPLOYED)
 
 
+@pytest.mark.parametrize(
+    ("reason", "first"),
+    [("the disk is full", "The disk is full"), ("everfit.yaml:3: no such key", "everfit.yaml:3: no such key")],
+)
+def test_a_sentence_begins_with_a_capital_and_a_file_keeps_its_name(reason: str, first: str) -> None:
+    assert standard(a_story(NoticeKind.TROUBLE, reason=reason)).body.splitlines()[0] == first
+
+
 def test_what_was_held_back_is_counted() -> None:
     told = standard(a_story(NoticeKind.FAILED, repeats=11, since=START - MINUTE))
     assert told.body.endswith("\n\nAnd 11 more since 2026-11-21 08:59 UTC.")

@@ -18,6 +18,7 @@ from everfit.interfaces.cli.options import (
     opened,
     print_json,
     project_option,
+    reason_option,
 )
 from everfit.interfaces.cli.run import finish
 
@@ -27,7 +28,7 @@ from everfit.interfaces.cli.run import finish
 @environment_option
 @json_option
 @click.option("--as", "actor", help="Your name, for the records; default: the user who calls.")
-@click.option("--reason", required=True, help="Why, for the records.")
+@reason_option
 def pause_command(folder: Path, environment: str | None, actor: str | None, reason: str, *, as_json: bool) -> int:
     """Start no runs (in --env, else in any environment) until `everfit resume`; what triggers them is kept."""
     project = opened(folder)
@@ -56,9 +57,9 @@ def resume_command(folder: Path, environment: str | None, *, as_json: bool) -> i
     if as_json:
         print_json({"model": project.workspace.model, "environment": name, "paused": False, "was_paused": was_paused})
     elif was_paused:
-        print(f"{project.workspace.model} is no longer paused in {where}.")
+        print(f"The pause of {project.workspace.model} in {where} is over.")
     else:
-        print(f"{project.workspace.model} was not paused in {where}; {_other_pauses(project)}")
+        print(f"There is no pause of {project.workspace.model} in {where}; {_other_pauses(project)}")
     return exit_codes.OK
 
 
@@ -77,7 +78,7 @@ def _other_pauses(project: Opened) -> str:
 @project_option
 @json_option
 @click.option("--as", "actor", help="Your name, for the records; default: the user who calls.")
-@click.option("--reason", required=True, help="Why, for the records.")
+@reason_option
 def cancel_command(run: str, folder: Path, actor: str | None, reason: str, *, as_json: bool) -> int:
     """Stop RUN at its next safe point: its training is ended, nothing that serves is changed.
 

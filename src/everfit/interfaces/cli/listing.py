@@ -66,34 +66,46 @@ def show_history(rows: Sequence[Json]) -> None:
     console().print(shown if rows else "Nothing has served yet. Start a run: everfit run")
 
 
-def show_status(found: Json) -> None:
-    """Show what serves, what waits, what was interrupted."""
+def show_status(found: Json, *, is_served: bool) -> None:
+    """Show what serves, what waits, what was interrupted.
+
+    Args:
+        is_served: whether a service is up that goes on with what was interrupted.
+    """
     screen = console()
     screen.print(f"[bold]{escaped(found['model'])}[/]")
     for each in objects_of(found["environments"]):
-        _show_environment(screen, each)
+        _show_environment(screen, each, is_served=is_served)
 
 
-def _show_environment(screen: "Console", each: Json) -> None:
+def _show_environment(screen: "Console", each: Json, *, is_served: bool) -> None:
     name, endpoint = escaped(each["environment"]), object_of(each["endpoint"])
     screen.print(f"  [bold]{name}[/]: {_serving(each, endpoint)}")
     if endpoint["trouble"]:
         screen.print(f"    [red]{escaped(endpoint['trouble'])}[/]")
-    elif endpoint["url"]:
+    elif endpoint["url"] and each["champion"] is not None:
         screen.print(f"    answers at {escaped(endpoint['url'])}")
     waiting = cast("Sequence[object]", each["waits_for_approval"])
     if waiting:
-        screen.print(f"    waits for approval: version {', '.join(map(str, waiting))}")
+        decide = f"look: everfit why {waiting[0]}; decide: everfit approve {waiting[0]} --env {name} (or reject)"
+        screen.print(f"    waits for approval: version {', '.join(map(str, waiting))}; {decide}")
     for words in _held(each):
         screen.print(f"    {words}")
     unfinished = object_of(each["unfinished"])
     if unfinished:
-        words = f"run {unfinished['run']} is under way or was interrupted; if it was, go on: everfit run --resume"
-        screen.print(f"    [yellow]{words} --env {name}[/]")
+        screen.print(f"    [yellow]{_under_way(unfinished, name, is_served=is_served)}[/]")
     last = object_of(each["last_run"])
-    if last:
+    if last and last["run"] != unfinished.get("run"):
         why = "" if last["reason"] is None else f": {escaped(shortened(last['reason']))}"
         screen.print(f"    last run {last['run']}: {styled(last['outcome'])}{why}")
+
+
+def _under_way(run: Json, environment: str, *, is_served: bool) -> str:
+    if is_served:
+        return f"run {run['run']} is under way; what its training prints: everfit logs {run['run']}"
+    return (
+        f"run {run['run']} is under way or was interrupted; if it was, go on: everfit run --resume --env {environment}"
+    )
 
 
 def _held(each: Json) -> Iterator[str]:

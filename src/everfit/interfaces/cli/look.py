@@ -6,6 +6,7 @@ import click
 
 from everfit.application.overview import explain_version, history_rows, run_report, run_summary, status
 from everfit.application.retraining import environment_of
+from everfit.bootstrap import service_of
 from everfit.domain.errors import NotFoundError
 from everfit.domain.run import RunId
 from everfit.interfaces.cli.listing import show_history, show_runs, show_status, show_version
@@ -18,6 +19,7 @@ from everfit.interfaces.cli.options import (
     project_option,
 )
 from everfit.interfaces.cli.render import show_run
+from everfit.settings import read_settings
 
 
 @click.command("status")
@@ -30,7 +32,7 @@ def status_command(folder: Path, *, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        show_status(found)
+        show_status(found, is_served=service_of(folder.resolve(), read_settings()) is not None)
 
 
 @click.command("runs")

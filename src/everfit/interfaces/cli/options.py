@@ -61,6 +61,20 @@ def project_option(command: Command) -> Command:
     )(command)
 
 
+class _Reason(click.ParamType[str]):
+    """Words for the records: an empty reason is none."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return value.strip() or self.fail("it is empty; say in a few words why, for the records.", param, ctx)
+
+
+def reason_option(command: Command) -> Command:
+    """Have the user say why."""
+    return click.option("--reason", required=True, type=_Reason(), help="Why, for the records.")(command)
+
+
 def json_option(command: Command) -> Command:
     """Let the user ask for JSON on standard output."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)

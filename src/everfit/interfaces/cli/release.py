@@ -21,6 +21,7 @@ from everfit.interfaces.cli.options import (
     opened,
     print_json,
     project_option,
+    reason_option,
 )
 from everfit.interfaces.cli.progress import Bar
 from everfit.interfaces.cli.run import finish, show_preview, watcher
@@ -97,7 +98,7 @@ def _decision_options(command: Command) -> Command:
         json_option,
         dry_run_option,
         click.option("--as", "actor", help="Your name, for the records; default: the user who calls."),
-        click.option("--reason", required=True, help="Why, for the records."),
+        reason_option,
     )
     for option in reversed(options):
         command = option(command)

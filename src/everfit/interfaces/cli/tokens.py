@@ -90,7 +90,7 @@ def _lifetime(text: str | None) -> timedelta | None:
 def _end(token: Token) -> str:
     if token.revoked is not None:
         return f"revoked {moment(token.revoked.isoformat())}"
-    return "revoked" if token.expires is None else moment(token.expires.isoformat())
+    return "no end" if token.expires is None else moment(token.expires.isoformat())
 
 
 def _used(token: Token) -> str:

@@ -105,20 +105,24 @@ def _show(waiting: "Sequence[Json]", rows: "Sequence[Json]") -> None:
     if not rows:
         screen.print("No trigger event yet. Ask for a run: everfit trigger")
         return
-    environments = {str(row["environment"]) for row in rows}
-    several = ["environment"] if len(environments) > 1 else []
-    shown = table("accepted (UTC)", *several, "trigger", "end", "run, what and why")
+    is_several = len({row["environment"] for row in rows}) > 1
+    shown = table("accepted (UTC)", "end", "trigger, run, what and why")
     for column in shown.columns[:-1]:
         column.no_wrap = True
     for row in rows:
-        place = (escaped(row["environment"]),) if several else ()
-        words = ": ".join(str(row[name]) for name in ("run", "subject", "reason") if row[name])
-        trigger = escaped(shortened(row["trigger"] or row["kind"], 24))
-        shown.add_row(moment(row["accepted"]), *place, trigger, styled(_end(row)), escaped(shortened(words)))
+        words = _trigger(row, is_several=is_several)
+        shown.add_row(moment(row["accepted"]), styled(_end(row)), escaped(words))
     screen.print(shown)
+
+
+def _trigger(row: Json, *, is_several: bool) -> str:
+    """Return what came where, and below it what became of it."""
+    place = f" in {row['environment']}" if is_several else ""
+    words = ": ".join(str(row[name]) for name in ("run", "subject", "reason") if row[name])
+    return f"{row['trigger'] or row['kind']}{place}" + (f"\n{shortened(words, 240)}" if words else "")
 
 
 def _end(row: Json) -> object:
     if row["end"] != EventEnd.PENDING.value:
         return row["end"]
-    return "waits" if row["run"] is None else "runs"
+    return "waits" if row["run"] is None else "in a run"

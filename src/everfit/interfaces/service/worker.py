@@ -26,7 +26,7 @@ class LoggedProgress:
         """Remember the step; say so only when it is not the first try."""
         self.step = name
         if attempt > 1:
-            LOG.info("%s: %s starts again (attempt %s)", self._name, name, attempt)
+            LOG.info("%s: goes on with %s (attempt %s)", self._name, name, attempt)
 
     def step_ended(self, name: str, outcome: str, seconds: float) -> None:
         """Write the step with its time."""
@@ -83,7 +83,8 @@ class Worker:
             LOG.error("%s/%s %s cannot go on: %s", run.model, run.environment, run.id, error)
             return False
         words = "left where it is, for the next start" if after.outcome is None else after.outcome.value
-        LOG.info("%s/%s %s: %s. %s", run.model, run.environment, run.id, words, after.reason or "")
+        why = f". {after.reason}" if after.reason else ""
+        LOG.info("%s/%s %s: %s%s", run.model, run.environment, run.id, words, why)
         return after.outcome is not None
 
     def _driven(self, run: Run) -> Run:
