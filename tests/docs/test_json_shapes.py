@@ -47,11 +47,7 @@ def outputs(project: LineProject) -> Iterator[tuple[str, Any]]:
     yield "runs 0", project.everfit("runs", "--json").json
     yield "history 0", project.everfit("history", "--json").json
     yield "why VERSION 0", project.everfit("why", "2", "--json").json
-    project.everfit("pause", *staging, "--reason", "seen")
-    yield "trigger 0", project.everfit("trigger", *staging, "--id", "monday", "--reason", "new labels").json
-    yield "triggers 0", project.everfit("triggers", *staging, "--end", "pending").json
-    yield "pause, resume, cancel 0", project.everfit("pause", *staging, "--reason", "seen").json
-    yield "pause, resume, cancel 1", project.everfit("resume", *staging).json
+    yield from paused(project, staging)
     project.everfit("run", *staging)
     yield "status 0", project.everfit("status", "--json").json
     project.everfit("promote", "--to", "production", "--json")
@@ -64,6 +60,14 @@ def outputs(project: LineProject) -> Iterator[tuple[str, Any]]:
     yield "doctor", project.everfit("doctor", "--json").json
     yield "down 0", project.everfit("down", "--json").json
     yield "init 0", initialised(project)
+
+
+def paused(project: LineProject, staging: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    project.everfit("pause", *staging, "--reason", "seen")
+    yield "trigger 0", project.everfit("trigger", *staging, "--id", "monday", "--reason", "new labels").json
+    yield "triggers 0", project.everfit("triggers", *staging, "--end", "pending").json
+    yield "pause, resume, cancel 0", project.everfit("pause", *staging, "--reason", "seen").json
+    yield "pause, resume, cancel 1", project.everfit("resume", *staging).json
 
 
 def initialised(project: LineProject) -> Any:

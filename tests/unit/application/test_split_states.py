@@ -9,7 +9,7 @@ import pytest
 from everfit.application.dispatch import dispatch
 from everfit.application.journal import LEASE, drive
 from everfit.application.ports import Catalog
-from everfit.application.releases import Decision, decide, keep, roll_back
+from everfit.application.releases import Decision, WayBack, decide, keep, roll_back
 from everfit.application.retraining import Request, retrain, start
 from everfit.application.training_jobs import deploy, job_name
 from everfit.application.triggering import Demand, cancel, request
@@ -155,6 +155,10 @@ def test_a_run_is_not_started_twice_for_what_another_service_has_dealt_with_mean
     assert [run.id for run in world.store.runs()] == ["of-the-other"]
 
 
+def gone_back(world: World) -> WayBack:
+    return roll_back(world.environment(), world.workspace, world.ports(), actor="ada")
+
+
 @pytest.mark.parametrize("after", [False, True])
 def test_a_rollback_that_was_killed_and_is_asked_for_again_goes_one_step_back_and_not_two(after: bool) -> None:
     for call in range(1, 60):
@@ -162,10 +166,9 @@ def test_a_rollback_that_was_killed_and_is_asked_for_again_goes_one_step_back_an
         for _ in range(3):
             world.data.rows += 1
             retrain(Request(environment="production"), world.workspace, world.ports())
-        back = partial(roll_back, world.environment(), world.workspace, actor="ada")
-        killed = world.killed_at(call, after=after, act=lambda b=back, w=world: b(w.ports()))
+        killed = world.killed_at(call, after=after, act=partial(gone_back, world))
         if world.registry.champion("line", "production") == 3:
-            way = back(world.ports())
+            way = gone_back(world)
             assert (way.before, way.after) == (3, 2), call
         assert (world.serving(), world.registry.champion("line", "production")) == (2, 2), call
         if not killed:
