@@ -193,6 +193,6 @@ def test_the_places_are_those_that_a_trigger_for_new_data_names(tmp_path: Path) 
 )
 def test_real_notifications_are_read(name: str, bucket: str, key: str) -> None:
     if not (EXAMPLES / name).exists():
-        pytest.skip(f"{EXAMPLES / name} is not here")
+        pytest.skip("the recorded events of AWS are not here")
     (change,) = s3_changes(json.loads((EXAMPLES / name).read_text()))
     assert (change.bucket, change.key) == (bucket, key)
