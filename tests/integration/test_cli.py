@@ -18,7 +18,7 @@ from everfit.interfaces.cli.main import COMMANDS
 from everfit.interfaces.cli.progress import Whole
 from tests.projects import EVERFIT, PROJECT, LineProject
 
-WITH_PROJECT = sorted(set(COMMANDS) - {"init", "demo", "completion"})
+WITH_PROJECT = sorted(set(COMMANDS) - {"init", "demo", "completion", "up"})
 ENVIRONMENTS = """
 environments:
   staging: {endpoint: line-staging}

@@ -15,6 +15,7 @@ import pytest
 
 from everfit.adapters.local import sqlite_database as module
 from everfit.adapters.local.database import known_migrations
+from everfit.adapters.local.figures import SqlFigures
 from everfit.adapters.local.registry import SqlRegistry
 from everfit.adapters.local.sqlite_database import SQLITE_MIGRATIONS, SqliteDatabase, statements
 from everfit.adapters.memory.clock import SettableClock
@@ -22,7 +23,7 @@ from everfit.domain.errors import BackendError, StateError
 from everfit.domain.run import Outcome
 from everfit.domain.version import release
 from tests.kept import SqlKept
-from tests.stored import MINUTE, a_placement, a_run, a_version, an_event
+from tests.stored import MINUTE, START, a_placement, a_run, a_version, an_event
 
 SHORT = timedelta(milliseconds=50)
 ROOT = Path(module.__file__).parents[4]
@@ -250,6 +251,17 @@ def test_a_full_disk_is_told_in_words_and_nothing_is_half_written(database: Sqli
         rows.one("pragma max_page_count = 1000000", {})
     store.finish_step(claim, "train", {"rows": 500})
     store.end(claim, Outcome.DEPLOYED, "It is better.")
+
+
+def test_a_full_disk_is_found_out_by_asking_whether_anything_can_be_written(database: SqliteDatabase) -> None:
+    figures = SqlFigures(database, SettableClock(START))
+    with database.transaction() as rows:
+        rows.one("pragma max_page_count = 1", {})
+    with pytest.raises(StateError, match="no space left"):
+        figures.check_writable()
+    with database.transaction() as rows:
+        rows.one("pragma max_page_count = 1000000", {})
+    figures.check_writable()
 
 
 @pytest.mark.parametrize("content", [b"This is not a database, but it is long enough to look at." * 20])

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from everfit.adapters.local.database import Database
 from everfit.application.ports import Clock
 from everfit.application.ports.figures import Tally
 from everfit.domain.record import instant
+
+PROBE_BYTES: Final = 20_000
+"""More than what is free in the pages of a database file."""
 
 
 class SqlFigures:
@@ -44,5 +48,9 @@ class SqlFigures:
 
     def check_writable(self) -> None:
         with self._database.transaction() as rows:
-            # Deletes nothing, and yet finds out whether a lock and a write are to be had.
-            rows.write("delete from reply where caller is null")
+            # What is taken away at once is written all the same: only so is a full disk found out.
+            rows.write(
+                "insert into reply (caller, key, digest, owner, begun, body) values ('', 'probe', '', '', :now, :body)",
+                {"now": instant(self._clock.now()), "body": " " * PROBE_BYTES},
+            )
+            rows.write("delete from reply where caller = '' and key = 'probe'")
