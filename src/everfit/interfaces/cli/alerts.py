@@ -79,7 +79,7 @@ def _show(rows: Sequence[Json]) -> None:
     if not rows:
         console().print("Nothing was told yet. See whether the channels work: everfit alerts test")
         return
-    shown = table("id", "at (UTC)", "what", "channel", "state", "tries", "error")
+    shown = table("id", "at (UTC)", "what", "channel", "state", "tries", "error, and when next")
     for row in rows:
         about = row["kind"] if row["environment"] is None else f"{row['kind']} in {row['environment']}"
         if row["more"]:
@@ -91,6 +91,12 @@ def _show(rows: Sequence[Json]) -> None:
             escaped(row["channel"]),
             styled(row["state"]),
             str(row["attempts"]),
-            escaped(shortened(row["error"])),
+            escaped(shortened(_told(row))),
         )
     console().print(shown)
+
+
+def _told(row: Json) -> str | None:
+    """Return what went wrong, and when it is tried or told next: what repeats its cause is held for hours."""
+    due = f"due {moment(row['due'])}" if row["state"] == DeliveryState.WAITING.value and row["due"] else None
+    return "; ".join(str(words) for words in (row["error"], due) if words) or None
