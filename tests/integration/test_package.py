@@ -1,4 +1,4 @@
-"""What is installed: the wheel holds everything that runs, and the core needs no package of the developers."""
+"""What is installed: the wheel holds everything that runs, and the core needs no package of an extra."""
 
 import ast
 import subprocess
@@ -10,10 +10,14 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
 SOURCE = ROOT / "src" / "everfit"
+OF_THE_SERVICE = ("interfaces/api/", "interfaces/service/", "adapters/local/")
+WITH_FASTAPI = {"pydantic", "starlette"}
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +48,10 @@ def test_the_wheel_holds_every_file_of_the_package_and_nothing_else(wheel: Path)
     assert shipped == source
 
 
-def test_the_command_works_from_the_wheel_without_the_packages_of_the_developers(wheel: Path, tmp_path: Path) -> None:
+def test_the_command_works_from_the_wheel_without_the_packages_of_the_extras(wheel: Path, tmp_path: Path) -> None:
     """A fresh place with the wheel and its own dependencies alone: help, a new project, a check of its keys."""
-    forbidden = sorted(names_of(PROJECT["optional-dependencies"]["dev"]) - names_of(PROJECT["dependencies"]))
+    extras = WITH_FASTAPI.union(*map(names_of, EXTRAS.values()))
+    forbidden = sorted(extras - names_of(PROJECT["dependencies"]) - {"everfit"})
     installed = tmp_path / "site"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(installed)
@@ -65,21 +70,23 @@ def test_the_command_works_from_the_wheel_without_the_packages_of_the_developers
 
 
 def test_the_source_imports_nothing_but_the_standard_library_and_the_dependencies() -> None:
-    allowed = {"everfit", *sys.stdlib_module_names, *names_of(PROJECT["dependencies"])}
+    core = {"everfit", *sys.stdlib_module_names, *names_of(PROJECT["dependencies"])}
+    service = names_of([*EXTRAS["service"], *EXTRAS["postgres"]]) | WITH_FASTAPI
     found = {
         (path.relative_to(SOURCE).as_posix(), name)
         for path in SOURCE.rglob("*.py")
         for name in imported(ast.parse(path.read_text()))
-        if name not in allowed
+        if name not in core
     }
-    assert found == set()
+    assert {name for _, name in found} <= service
+    assert [path for path, _ in found if not path.startswith(OF_THE_SERVICE)] == []
 
 
 def names_of(requirements: list[str]) -> set[str]:
     """Return the modules that the packages of *requirements* give."""
-    wanted = {Requirement(each).name.lower() for each in requirements}
+    wanted = {canonicalize_name(Requirement(each).name) for each in requirements}
     pairs = ((module, name) for module, names in packages_distributions().items() for name in names)
-    return {module for module, name in pairs if name.lower() in wanted}
+    return {module for module, name in pairs if canonicalize_name(name) in wanted}
 
 
 def imported(tree: ast.Module) -> set[str]:
