@@ -1,6 +1,8 @@
 # Everything runs in an environment of its own, .venv, made on first use; it needs Python 3.11 or newer.
 PYTHON ?= python3
 BIN := .venv/bin
+# The tests start thousands of processes, none of which should have to compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test check format docs clean
 
