@@ -15,8 +15,8 @@ from typing import cast
 
 import pytest
 
-from everfit.adapters.local.database import Database
 from everfit.adapters.local.sqlite_database import SqliteDatabase
+from everfit.adapters.sql.database import Database
 
 IN_SQL = ("sqlite", "postgres")
 

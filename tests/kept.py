@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from everfit.adapters.local import inbox_rows, run_rows
-from everfit.adapters.local.database import Database
-from everfit.adapters.local.inbox import SqlInbox
-from everfit.adapters.local.processes import is_gone
-from everfit.adapters.local.run_store import SqlRunStore
 from everfit.adapters.memory.inbox import MemoryInbox
 from everfit.adapters.memory.run_store import MemoryRunStore
+from everfit.adapters.sql import inbox_rows, run_rows
+from everfit.adapters.sql.database import Database
+from everfit.adapters.sql.inbox import SqlInbox
+from everfit.adapters.sql.processes import is_gone
+from everfit.adapters.sql.run_store import SqlRunStore
 from everfit.application.ports import Clock, Inbox
 from everfit.domain.errors import NotFoundError
 from everfit.domain.run import Run, check_queued

@@ -9,34 +9,34 @@ from pathlib import Path
 
 from everfit.adapters.local.artifacts import LocalArtifacts
 from everfit.adapters.local.backup import Backup, write_backup
-from everfit.adapters.local.changes import POSTGRES, SQLITE, Changes
 from everfit.adapters.local.channels import ProgramChannels
 from everfit.adapters.local.clock import SystemClock
 from everfit.adapters.local.code import LocalCode
 from everfit.adapters.local.data_source import LocalDataSource
-from everfit.adapters.local.database import Database
 from everfit.adapters.local.endpoints import LocalEndpoints
 from everfit.adapters.local.event_archive import LocalEventArchive
-from everfit.adapters.local.figures import SqlFigures
 from everfit.adapters.local.heart import ThreadHeart
 from everfit.adapters.local.home import FILE, home_of
 from everfit.adapters.local.ids import TimedIds
-from everfit.adapters.local.inbox import SqlInbox
 from everfit.adapters.local.jobs import LocalJobs
 from everfit.adapters.local.machine import LocalMachine
-from everfit.adapters.local.outbox import SqlOutbox
-from everfit.adapters.local.processes import this_process
 from everfit.adapters.local.project_file import read_project
 from everfit.adapters.local.project_template import KINDS, write_template
-from everfit.adapters.local.registry import SqlRegistry
-from everfit.adapters.local.replies import SqlReplies
 from everfit.adapters.local.restore import Restored, restore_backup
-from everfit.adapters.local.run_store import SqlRunStore
 from everfit.adapters.local.service_lock import Holder, ServiceLock
 from everfit.adapters.local.shared_home import other_project
 from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.adapters.local.time_zones import time_zone
-from everfit.adapters.local.tokens import SqlTokens
+from everfit.adapters.sql.changes import POSTGRES, SQLITE, Changes
+from everfit.adapters.sql.database import Database
+from everfit.adapters.sql.figures import SqlFigures
+from everfit.adapters.sql.inbox import SqlInbox
+from everfit.adapters.sql.outbox import SqlOutbox
+from everfit.adapters.sql.processes import this_process
+from everfit.adapters.sql.registry import SqlRegistry
+from everfit.adapters.sql.replies import SqlReplies
+from everfit.adapters.sql.run_store import SqlRunStore
+from everfit.adapters.sql.tokens import SqlTokens
 from everfit.application.archiving import archive_events
 from everfit.application.journal import LEASE
 from everfit.application.ports import Catalog, Clock, Inbox, Ports, Progress, Source

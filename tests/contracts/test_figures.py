@@ -5,14 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from everfit.adapters.local.database import Database
-from everfit.adapters.local.figures import SqlFigures
-from everfit.adapters.local.inbox import SqlInbox
-from everfit.adapters.local.run_store import SqlRunStore
 from everfit.adapters.memory.clock import SettableClock
 from everfit.adapters.memory.figures import MemoryFigures
 from everfit.adapters.memory.inbox import MemoryInbox
 from everfit.adapters.memory.run_store import MemoryRunStore
+from everfit.adapters.sql.database import Database
+from everfit.adapters.sql.figures import SqlFigures
+from everfit.adapters.sql.inbox import SqlInbox
+from everfit.adapters.sql.run_store import SqlRunStore
 from everfit.application.ports import Inbox, RunStore
 from everfit.application.ports.figures import Figures
 from everfit.domain.run import Outcome, RunId

@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from everfit.adapters.local.database import Database
-from everfit.adapters.local.inbox import SqlInbox
-from everfit.adapters.local.run_store import SqlRunStore
 from everfit.adapters.memory.clock import SettableClock
 from everfit.adapters.memory.inbox import MemoryInbox
 from everfit.adapters.memory.run_store import MemoryRunStore
+from everfit.adapters.sql.database import Database
+from everfit.adapters.sql.inbox import SqlInbox
+from everfit.adapters.sql.run_store import SqlRunStore
 from everfit.application.ports import Inbox, RunStore
 from everfit.domain.errors import BusyError, IllegalMoveError, NotFoundError
 from everfit.domain.inbox import Pause

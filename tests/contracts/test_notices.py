@@ -6,13 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from everfit.adapters.local.database import Database
-from everfit.adapters.local.inbox import SqlInbox
-from everfit.adapters.local.outbox import SqlOutbox
-from everfit.adapters.local.registry import SqlRegistry
 from everfit.adapters.memory.clock import SettableClock
 from everfit.adapters.memory.outbox import MemoryOutbox
 from everfit.adapters.memory.registry import MemoryRegistry
+from everfit.adapters.sql.database import Database
+from everfit.adapters.sql.inbox import SqlInbox
+from everfit.adapters.sql.outbox import SqlOutbox
+from everfit.adapters.sql.registry import SqlRegistry
 from everfit.application.ports import Claim, Inbox, Outbox, Registry
 from everfit.domain.errors import EverfitError, FencedError
 from everfit.domain.inbox import Pause

@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from everfit.adapters.local.database import Database
-from everfit.adapters.local.outbox import SqlOutbox
 from everfit.adapters.memory.clock import SettableClock
 from everfit.adapters.memory.outbox import MemoryOutbox
+from everfit.adapters.sql.database import Database
+from everfit.adapters.sql.outbox import SqlOutbox
 from everfit.application.ports import Outbox
 from everfit.domain.delivery import MOST_ATTEMPTS, ROUND, Delivery, DeliveryState
 from everfit.domain.errors import IllegalMoveError, NotFoundError

@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from everfit.adapters.local.registry import SqlRegistry
 from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.adapters.memory.clock import SettableClock
 from everfit.adapters.memory.registry import MemoryRegistry
+from everfit.adapters.sql.registry import SqlRegistry
 from everfit.application.ports import Claim, Registry
 from everfit.domain.errors import EverfitError
 from everfit.domain.gate import VerdictOutcome

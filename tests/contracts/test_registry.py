@@ -7,10 +7,10 @@ from functools import partial
 
 import pytest
 
-from everfit.adapters.local.database import Database
-from everfit.adapters.local.registry import SqlRegistry
 from everfit.adapters.memory.clock import SettableClock
 from everfit.adapters.memory.registry import MemoryRegistry
+from everfit.adapters.sql.database import Database
+from everfit.adapters.sql.registry import SqlRegistry
 from everfit.application.ports import Claim, Registry
 from everfit.domain.errors import EverfitError, FencedError, IllegalMoveError, NotFoundError, RefusedError
 from everfit.domain.gate import VerdictOutcome

@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from everfit.adapters.local.database import Database
-from everfit.adapters.local.replies import SqlReplies
 from everfit.adapters.memory.clock import SettableClock
 from everfit.adapters.memory.replies import MemoryReplies
+from everfit.adapters.sql.database import Database
+from everfit.adapters.sql.replies import SqlReplies
 from everfit.application.ports.replies import Replies
 from everfit.domain.reply import KEPT_FOR, Asking, Turn
 from tests.stored import START

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from everfit.adapters.local.database import Database
 from everfit.adapters.memory.clock import SettableClock
+from everfit.adapters.sql.database import Database
 from everfit.application.ports import Claim
 from everfit.domain.errors import (
     BusyError,

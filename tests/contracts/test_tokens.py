@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from everfit.adapters.local.database import Database
-from everfit.adapters.local.tokens import SqlTokens
 from everfit.adapters.memory.clock import SettableClock
 from everfit.adapters.memory.tokens import MemoryTokens
+from everfit.adapters.sql.database import Database
+from everfit.adapters.sql.tokens import SqlTokens
 from everfit.application.ports.tokens import Tokens
 from everfit.domain.access import Role, admitted, digest_of, parsed
 from everfit.domain.errors import NotFoundError, RefusedError, RequestError

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from everfit.adapters.local.clock import SystemClock
 from everfit.adapters.local.ids import TimedIds
-from everfit.adapters.local.processes import this_process
-from everfit.adapters.local.registry import SqlRegistry
 from everfit.adapters.local.sqlite_database import SqliteDatabase
+from everfit.adapters.sql.processes import this_process
+from everfit.adapters.sql.registry import SqlRegistry
 from everfit.application.ports import Claim
 from everfit.domain.errors import BusyError, FencedError
 from everfit.domain.run import Outcome, Run, StepOutcome

@@ -16,16 +16,17 @@ from typing import Any
 import pytest
 
 from everfit.adapters.local.backup import write_backup
-from everfit.adapters.local.database import Database, known_migrations
 from everfit.adapters.local.home import FILE
 from everfit.adapters.local.postgres_address import postgres_address
 from everfit.adapters.local.postgres_database import PostgresDatabase
-from everfit.adapters.local.registry import SqlRegistry
 from everfit.adapters.local.restore import Restored, restore_backup
 from everfit.adapters.local.service_lock import Holder, ServiceLock
-from everfit.adapters.local.sqlite_database import SQLITE_MIGRATIONS, SqliteDatabase
-from everfit.adapters.local.state_rows import lines_of, tables_of
+from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.adapters.memory.clock import SettableClock
+from everfit.adapters.sql.database import Database, known_migrations
+from everfit.adapters.sql.registry import SqlRegistry
+from everfit.adapters.sql.sqlite_statements import SQLITE_MIGRATIONS
+from everfit.adapters.sql.state_rows import lines_of, tables_of
 from everfit.domain.errors import BusyError, FencedError, NotFoundError, RefusedError, RequestError, StateError
 from everfit.domain.run import Outcome
 from everfit.domain.version import release

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from everfit.adapters.local.channels import ProgramChannels
-from everfit.adapters.local.outbox import SqlOutbox
 from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.adapters.memory.clock import SettableClock
+from everfit.adapters.sql.outbox import SqlOutbox
 from everfit.application.ports import Letter
 from everfit.domain.alert import Channel, ChannelKind
 from everfit.domain.delivery import ROUND, DeliveryState
@@ -154,7 +154,7 @@ TELLER = """
 import os, signal, sys
 from pathlib import Path
 from everfit.adapters.local.channels import ProgramChannels
-from everfit.adapters.local.outbox import SqlOutbox
+from everfit.adapters.sql.outbox import SqlOutbox
 from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.adapters.memory.clock import SettableClock
 from tests.integration.test_channels import a_letter

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from everfit.adapters.local import sqlite_database as module
-from everfit.adapters.local.database import known_migrations
-from everfit.adapters.local.figures import SqlFigures
-from everfit.adapters.local.registry import SqlRegistry
-from everfit.adapters.local.sqlite_database import SQLITE_MIGRATIONS, SqliteDatabase, statements
+from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.adapters.memory.clock import SettableClock
+from everfit.adapters.sql.database import known_migrations
+from everfit.adapters.sql.figures import SqlFigures
+from everfit.adapters.sql.registry import SqlRegistry
+from everfit.adapters.sql.sqlite_statements import SQLITE_MIGRATIONS, statements
 from everfit.domain.errors import BackendError, StateError
 from everfit.domain.run import Outcome
 from everfit.domain.version import release

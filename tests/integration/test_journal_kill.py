@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from everfit.adapters.local.outbox import SqlOutbox
-from everfit.adapters.local.registry import SqlRegistry
 from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.adapters.memory.clock import SettableClock
+from everfit.adapters.sql.outbox import SqlOutbox
+from everfit.adapters.sql.registry import SqlRegistry
 from everfit.domain.run import Outcome, RunState, StepOutcome
 from everfit.domain.trigger import Amount, EventEnd
 from everfit.domain.version import Standing

@@ -10,12 +10,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from everfit.adapters.local.database import Database, Statements
 from everfit.adapters.local.postgres_address import postgres_address
 from everfit.adapters.local.postgres_database import POSTGRES_MIGRATIONS, PostgresDatabase
 from everfit.adapters.local.postgres_sql import with_named_parameters
-from everfit.adapters.local.sqlite_database import SQLITE_MIGRATIONS, SqliteDatabase
+from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.adapters.memory.clock import SettableClock
+from everfit.adapters.sql.database import Database, Statements
+from everfit.adapters.sql.sqlite_statements import SQLITE_MIGRATIONS
 from everfit.domain.errors import BackendError, RequestError, StateError
 from everfit.settings import read_settings
 from tests.kept import SqlKept

@@ -10,7 +10,7 @@ import pytest
 
 from everfit.adapters.local.clock import SystemClock
 from everfit.adapters.local.ids import TimedIds
-from everfit.adapters.local.processes import (
+from everfit.adapters.sql.processes import (
     described,
     identity,
     is_alive,

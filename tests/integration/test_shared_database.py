@@ -15,8 +15,8 @@ from everfit.adapters.local.clock import SystemClock
 from everfit.adapters.local.endpoints import LocalEndpoints
 from everfit.adapters.local.postgres_address import postgres_address
 from everfit.adapters.local.postgres_database import PostgresDatabase
-from everfit.adapters.local.registry import SqlRegistry
-from everfit.adapters.local.run_store import SqlRunStore
+from everfit.adapters.sql.registry import SqlRegistry
+from everfit.adapters.sql.run_store import SqlRunStore
 from everfit.application.journal import LEASE
 from everfit.application.ports import Claim
 from everfit.domain.errors import FencedError

@@ -5,11 +5,11 @@ from typing import Any
 
 from hypothesis import settings
 
-from everfit.adapters.local.inbox import SqlInbox
-from everfit.adapters.local.outbox import SqlOutbox
-from everfit.adapters.local.registry import SqlRegistry
-from everfit.adapters.local.run_store import SqlRunStore
 from everfit.adapters.local.sqlite_database import SqliteDatabase
+from everfit.adapters.sql.inbox import SqlInbox
+from everfit.adapters.sql.outbox import SqlOutbox
+from everfit.adapters.sql.registry import SqlRegistry
+from everfit.adapters.sql.run_store import SqlRunStore
 from tests.fakes import World
 from tests.stored import quick_folder
 from tests.unit.application.test_promises_at_random import Promises as Machine

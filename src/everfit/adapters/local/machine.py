@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from everfit.adapters.local.database import Database
+from everfit.adapters.sql.database import Database
 from everfit.domain.errors import BackendError
 
 ENOUGH_BYTES = 1_000_000_000

@@ -18,7 +18,6 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow
 
-from everfit.adapters.local.database import MIGRATIONS, Kind, Row, Statements, known_migrations, refuse_newer, storable
 from everfit.adapters.local.postgres_address import PostgresAddress
 from everfit.adapters.local.postgres_connections import Connection, PostgresConnections
 from everfit.adapters.local.postgres_errors import (
@@ -31,6 +30,7 @@ from everfit.adapters.local.postgres_errors import (
     wrong_encoding,
 )
 from everfit.adapters.local.postgres_sql import with_named_parameters
+from everfit.adapters.sql.database import MIGRATIONS, Kind, Row, Statements, known_migrations, refuse_newer, storable
 from everfit.domain.errors import BackendError
 
 POSTGRES_MIGRATIONS: Final = MIGRATIONS / "postgres"

@@ -16,13 +16,14 @@ from typing import Any, Final, cast
 
 from everfit.adapters.local.artifacts import LocalArtifacts
 from everfit.adapters.local.backup_archive import FILES, ROWS, Head, read_head, unpack, whole
-from everfit.adapters.local.database import Database, Kind, Statements, known_migrations
 from everfit.adapters.local.disk import remove_folder, replace_file, writing
 from everfit.adapters.local.home import FILE
 from everfit.adapters.local.service_lock import FILE as SERVICE_LOCK
 from everfit.adapters.local.service_lock import ServiceLock
-from everfit.adapters.local.sqlite_database import SQLITE_MIGRATIONS, SqliteDatabase
-from everfit.adapters.local.state_rows import fill, is_empty, set_counters, tables_of
+from everfit.adapters.local.sqlite_database import SqliteDatabase
+from everfit.adapters.sql.database import Database, Kind, Statements, known_migrations
+from everfit.adapters.sql.sqlite_statements import SQLITE_MIGRATIONS
+from everfit.adapters.sql.state_rows import fill, is_empty, set_counters, tables_of
 from everfit.domain.errors import BusyError, RefusedError
 
 INCOMING: Final = ".incoming-restore-"

@@ -6,43 +6,21 @@ starves a process beside one that writes in a loop. Readers have a connection of
 
 import sqlite3
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from threading import Lock
 from typing import Final
 
-from everfit.adapters.local.database import MIGRATIONS, Kind, Row, Statements, known_migrations, refuse_newer, storable
 from everfit.adapters.local.disk import put_file
-from everfit.adapters.local.sqlite_errors import damaged, translated
+from everfit.adapters.sql.database import Kind, Statements, known_migrations, refuse_newer
+from everfit.adapters.sql.sqlite_errors import damaged, translated
+from everfit.adapters.sql.sqlite_statements import SQLITE_MIGRATIONS, SqliteStatements, bring_up, schema_version
 
-SQLITE_MIGRATIONS: Final = MIGRATIONS / "sqlite"
 BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 FIRST_PAUSE: Final = 0.002
 LONGEST_PAUSE: Final = 0.02
-
-
-class SqliteStatements:
-    """Implements ``Statements`` on one connection."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def write(self, sql: str, values: Mapping[str, object] | None = None) -> int:
-        return self._connection.execute(sql, storable(values or {})).rowcount
-
-    def one(self, sql: str, values: Mapping[str, object]) -> Row | None:
-        row: Row | None = self._connection.execute(sql, storable(values)).fetchone()
-        return row
-
-    def all(self, sql: str, values: Mapping[str, object]) -> Sequence[Row]:
-        rows: list[Row] = self._connection.execute(sql, storable(values)).fetchall()
-        return rows
-
-    def each(self, sql: str) -> Iterator[Mapping[str, object]]:
-        for row in self._connection.execute(sql):
-            yield dict(row)
 
 
 class SqliteDatabase:
@@ -178,12 +156,7 @@ class SqliteDatabase:
             found = schema_version(connection)
             if 0 < found < len(self._known):
                 self._keep_copy()
-            connection.execute("create table if not exists schema_version (version integer not null)")
-            for path in self._known[found:]:
-                for statement in statements(path.read_text(encoding="utf-8")):
-                    connection.execute(statement)
-            connection.execute("delete from schema_version")
-            connection.execute("insert into schema_version values (?)", (len(self._known),))
+            bring_up(connection, self._known)
             connection.execute("commit")
         except BaseException:
             if connection.in_transaction:
@@ -206,21 +179,3 @@ class SqliteDatabase:
     def _refuse_newer(self, connection: sqlite3.Connection) -> None:
         """Also a newer release that came while this one was running is found out."""
         refuse_newer(self.name, schema_version(connection), len(self._known))
-
-
-def schema_version(connection: sqlite3.Connection) -> int:
-    """Return the version of the file's schema; 0 for a new file."""
-    sql = "select 1 from sqlite_master where type = 'table' and name = 'schema_version'"
-    if connection.execute(sql).fetchone() is None:
-        return 0
-    return int(connection.execute("select version from schema_version").fetchone()[0])
-
-
-def statements(script: str) -> Iterator[str]:
-    """Split a script; SQLite's own would commit before the first statement."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, cast
 
-from everfit.adapters.local.database import Row, Statements
+from everfit.adapters.sql.database import Row, Statements
 from everfit.domain.delivery import Delivery, DeliveryState
 from everfit.domain.notice import Notice, NoticeKind, notices_of
 from everfit.domain.record import instant

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from everfit.adapters.local.database import Row, Statements
+from everfit.adapters.sql.database import Row, Statements
 from everfit.domain.errors import IllegalMoveError, NotFoundError
 from everfit.domain.record import instant
 from everfit.domain.result import read

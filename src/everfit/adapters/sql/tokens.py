@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from everfit.adapters.local.database import Database, Row, Statements
+from everfit.adapters.sql.database import Database, Row, Statements
 from everfit.application.ports import Clock
 from everfit.domain.access import Role, Token, check_name, digest_of, expiry, written
 from everfit.domain.errors import NotFoundError, RefusedError

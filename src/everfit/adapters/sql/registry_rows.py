@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, cast
 
-from everfit.adapters.local.database import Row, Statements
+from everfit.adapters.sql.database import Row, Statements
 from everfit.domain.gate import Verdict
 from everfit.domain.record import from_plain, instant, to_plain
 from everfit.domain.version import Approval, Placement, Served, Standing, Version

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from everfit.adapters.local import outbox_rows
-from everfit.adapters.local.database import Database
+from everfit.adapters.sql import outbox_rows
+from everfit.adapters.sql.database import Database
 from everfit.application.ports import Clock
 from everfit.application.ports.outbox import Place
 from everfit.domain import delivery as deliveries

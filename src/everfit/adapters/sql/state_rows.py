@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, assert_never, cast
 
-from everfit.adapters.local.database import Database, Kind, Statements
+from everfit.adapters.sql.database import Database, Kind, Statements
 
 MADE: Final = re.compile(r"^create table (?:if not exists )?(\w+)", re.MULTILINE | re.IGNORECASE)
 DROPPED: Final = re.compile(r"^drop table (?:if exists )?(\w+)", re.MULTILINE | re.IGNORECASE)

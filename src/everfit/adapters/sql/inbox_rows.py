@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, cast
 
-from everfit.adapters.local.database import Row, Statements
+from everfit.adapters.sql.database import Row, Statements
 from everfit.domain.inbox import Backlog, Waiting
 from everfit.domain.record import instant
 from everfit.domain.run import Run

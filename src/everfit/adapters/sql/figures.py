@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from everfit.adapters.local.database import Database
+from everfit.adapters.sql.database import Database
 from everfit.application.ports import Clock
 from everfit.application.ports.figures import Tally
 from everfit.domain.record import instant

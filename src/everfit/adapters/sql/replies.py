@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from everfit.adapters.local.database import Database, Row, Statements
-from everfit.adapters.local.processes import is_gone
+from everfit.adapters.sql.database import Database, Row, Statements
+from everfit.adapters.sql.processes import is_gone
 from everfit.application.ports import Clock
 from everfit.domain.record import instant
 from everfit.domain.reply import KEPT_FOR, Asking, Reply, Turn, turn_of

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from everfit.adapters.local import inbox_rows, outbox_rows, run_rows
-from everfit.adapters.local.database import Database, Statements
-from everfit.adapters.local.leases import held, keep_lease, lease_of
-from everfit.adapters.local.processes import described, is_gone
+from everfit.adapters.sql import inbox_rows, outbox_rows, run_rows
+from everfit.adapters.sql.database import Database, Statements
+from everfit.adapters.sql.leases import held, keep_lease, lease_of
+from everfit.adapters.sql.processes import described, is_gone
 from everfit.application.ports import Claim, Clock
 from everfit.domain import lease as leases
 from everfit.domain import result as results

@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import cast
 
-from everfit.adapters.local import outbox_rows, registry_rows
-from everfit.adapters.local.database import Database, Statements
-from everfit.adapters.local.leases import held
+from everfit.adapters.sql import outbox_rows, registry_rows
+from everfit.adapters.sql.database import Database, Statements
+from everfit.adapters.sql.leases import held
 from everfit.application.ports import Claim, Clock
 from everfit.domain.errors import NotFoundError, RefusedError
 from everfit.domain.notice import rolled_back

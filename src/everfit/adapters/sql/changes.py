@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from everfit.adapters.local.database import Database
+from everfit.adapters.sql.database import Database
 
 SQLITE: Final = "pragma data_version"
 POSTGRES: Final = "select cast(pg_current_wal_insert_lsn() as text) as data_version"

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, cast
 
-from everfit.adapters.local import inbox_rows, outbox_rows, run_rows
-from everfit.adapters.local.database import Database
+from everfit.adapters.sql import inbox_rows, outbox_rows, run_rows
+from everfit.adapters.sql.database import Database
 from everfit.application.ports import Clock, Mark
 from everfit.domain.errors import BusyError, NotFoundError
 from everfit.domain.inbox import Pause, Waiting, gone

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from everfit.adapters.local.database import Statements
+from everfit.adapters.sql.database import Statements
 from everfit.application.ports import Claim
 from everfit.domain.errors import FencedError
 from everfit.domain.lease import Lease, lost_message

@@ -1,0 +1,1 @@
+"""The stores in plain SQL, over any database that speaks it."""
