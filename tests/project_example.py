@@ -49,6 +49,7 @@ triggers:
   - data: {at_least: 500 rows, quiet_for: 5m}
   - push: {branch: main, paths: ["train.py", "src/**"]}
   - drift: {cooldown: 1d}
+aws: {region: us-east-1, bucket: solar-models}
 environments:
   staging:
     endpoint: solar-staging

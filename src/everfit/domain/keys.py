@@ -3,6 +3,7 @@
 from typing import Final
 
 from everfit.domain import plain_values as plain
+from everfit.domain.aws_keys import AWS, FUNCTION
 from everfit.domain.check import parse_check
 from everfit.domain.gate_rule import parse_rule
 from everfit.domain.repository_name import ADDRESS_WORDS, check_address
@@ -111,7 +112,6 @@ TRAIN: Final = Section(
             name="sagemaker",
             kind=TRAIN_SAGEMAKER,
             doc="How the training runs on SageMaker.",
-            is_later=True,
         ),
     )
 )
@@ -131,7 +131,7 @@ SERVE: Final = Section(
             default="application/json",
         ),
         Key(name="workers", kind=plain.whole(1, 64), doc="Processes for each version that serves.", default="1"),
-        Key(name="sagemaker", kind=SERVE_SAGEMAKER, doc="How the model is served on SageMaker.", is_later=True),
+        Key(name="sagemaker", kind=SERVE_SAGEMAKER, doc="How the model is served on SageMaker."),
     )
 )
 
@@ -184,6 +184,14 @@ ENVIRONMENT: Final = Section(
             doc="A git tag that matches this glob deploys here; what stands for * is its version.",
         ),
         Key(name="backend", kind=plain.word("local", "sagemaker"), doc="Where the work is done.", default="local"),
+        Key(name="aws", kind=AWS, doc="What is another on AWS than the project says.", default="the project's"),
+        Key(
+            name="hosting",
+            kind=plain.word("endpoint", "function"),
+            doc="Whether a SageMaker endpoint or a Lambda function serves, with backend: sagemaker.",
+            default="endpoint",
+        ),
+        Key(name="function", kind=FUNCTION, doc="How the Lambda function serves, with hosting: function."),
         Key(
             name="promote_from",
             kind=plain.NAME,
@@ -253,6 +261,7 @@ PROJECT: Final = Section(
             ),
             doc="The git repository that pushes and tags come to.",
         ),
+        Key(name="aws", kind=AWS, doc="Where on AWS the work of environments with backend: sagemaker is done."),
         Key(
             name="budget",
             kind=plain.whole(1, 100_000),

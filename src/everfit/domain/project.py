@@ -7,6 +7,7 @@ from enum import Enum
 from types import MappingProxyType
 
 from everfit.domain.alert import Channel
+from everfit.domain.aws import AwsPlace, Function
 from everfit.domain.check import DataRule
 from everfit.domain.gate import ApprovalPolicy, GateRule
 from everfit.domain.triggers import Trigger
@@ -49,6 +50,13 @@ class Backend(Enum):
     SAGEMAKER = "sagemaker"
 
 
+class Hosting(Enum):
+    """What serves on AWS."""
+
+    ENDPOINT = "endpoint"
+    FUNCTION = "function"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Data:
     """Where the rows come from and what they must be.
@@ -81,7 +89,7 @@ class Train:
         grace: time between SIGTERM and SIGKILL when a training is stopped (SageMaker gives 120 s).
         metric_definitions: name -> regular expression with one group, searched in what the script prints.
         environment: variables given to the script; values of ``${NAME}`` are secrets and are never printed.
-        sagemaker: checked and kept for the AWS backend.
+        sagemaker: how it runs on SageMaker.
     """
 
     script: str = "train.py"
@@ -127,9 +135,10 @@ class Repository:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """One place where the model serves; ``rollout`` and ``watch`` are kept for a later release.
+    """One place where the model serves; on one machine, ``rollout`` and ``watch`` are kept for a later release.
 
     Args:
+        aws: where on AWS, for the backend ``SAGEMAKER``; None for a local one.
         gate: this environment's own rules; None means the project's.
         promote_from: environment whose tested bytes are taken instead of training anew.
     """
@@ -142,6 +151,9 @@ class Environment:
     promote_from: str | None = None
     approval: ApprovalPolicy = field(default_factory=ApprovalPolicy)
     tag: str | None = None
+    aws: AwsPlace | None = None
+    hosting: Hosting = Hosting.ENDPOINT
+    function: Function = field(default_factory=Function)
     rollout: Mapping[str, object] = field(default_factory=_nothing)
     watch: Mapping[str, object] = field(default_factory=_nothing)
 

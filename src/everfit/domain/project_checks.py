@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from everfit.domain.alert_checks import check_alerts
+from everfit.domain.aws_checks import check_aws
 from everfit.domain.document import Fields, Items, Reading
 from everfit.domain.errors import RuleError
 from everfit.domain.gate_rule import GateRule, Subject, check_fits
@@ -49,6 +50,7 @@ def check(document: Fields, values: Values, time_zones: Callable[[], Collection[
         _check_rules(document, values, task, reading)
     _check_environments(document, values, reading)
     check_tags(document, values, reading)
+    check_aws(document, values, reading)
     check_alerts(document, values, reading)
     _check_autoscale(document, values, reading)
     _check_time_zones(document, values, time_zones, reading)

@@ -1,16 +1,17 @@
 """From the tree of a project file to the project, or to every problem with it."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, cast
 
 from everfit.domain.alert import channels_of
+from everfit.domain.aws import Function, aws_place
 from everfit.domain.document import Fields, Node, Reading, with_variables
 from everfit.domain.errors import ProjectError
 from everfit.domain.gate import ApprovalPolicy
 from everfit.domain.keys import PROJECT
-from everfit.domain.project import Backend, Data, Environment, Format, Project, Repository, Serve, Task, Train
+from everfit.domain.project import Backend, Data, Environment, Format, Hosting, Project, Repository, Serve, Task, Train
 from everfit.domain.project_checks import DEFAULT_ENVIRONMENT, RETRAIN, Values, check, endpoint_of, task_of
 from everfit.domain.trigger_reader import triggers_of
 from everfit.domain.value import UNREADABLE
@@ -52,13 +53,9 @@ def _readable(value: object) -> Any:
 def _project(values: Values, reading: Reading) -> Project:
     data = _data(Data(source=""), values["data"])
     environments = {
-        name: _environment(name, given, values["model"], data)
+        name: _environment(name, given, values, data)
         for name, given in values.get("environments", {DEFAULT_ENVIRONMENT: {}}).items()
     }
-    later = list(reading.later)
-    later += [
-        f"environments.{name}.backend" for name, each in environments.items() if each.backend is not Backend.LOCAL
-    ]
     return Project(
         model=values["model"],
         task=Task(task_of(values)),
@@ -74,7 +71,7 @@ def _project(values: Values, reading: Reading) -> Project:
         monitor=MappingProxyType(values.get("monitor", {})),
         alerts=channels_of(values.get("alerts", ())),
         no_success_for=values.get("no_success_for"),
-        later=tuple(later),
+        later=_later(reading.later, environments),
         secrets=reading.secrets,
     )
 
@@ -85,10 +82,22 @@ def _data(inherited: Data, given: Values) -> Data:
     return replace(inherited, **known)
 
 
-def _environment(name: str, given: Values, model: str, data: Data) -> Environment:
-    own = _frozen(given)
+def _later(found: Sequence[str], environments: Mapping[str, Environment]) -> tuple[str, ...]:
+    """Return the keys that are not acted on: what AWS does for an environment there is acted on."""
+    on_aws = {f"environments.{name}." for name, each in environments.items() if each.backend is Backend.SAGEMAKER}
+    everywhere = len(on_aws) == len(environments)
+    acted_on = (*on_aws, "monitor") if everywhere else tuple(on_aws)
+    return tuple(key for key in found if not key.startswith(acted_on))
+
+
+def _environment(name: str, given: Values, values: Values, data: Data) -> Environment:
+    own, model = _frozen(given), values["model"]
     own["endpoint"] = endpoint_of(name, given, model)
     own["backend"] = Backend(own.get("backend", Backend.LOCAL.value))
+    is_on_aws = own["backend"] is Backend.SAGEMAKER
+    own["aws"] = aws_place(model, name, values.get("aws", {}), given.get("aws", {})) if is_on_aws else None
+    own["hosting"] = Hosting(own.get("hosting", Hosting.ENDPOINT.value))
+    own["function"] = Function(**given.get("function", {}))
     own["approval"] = _approval(given.get("approval", "automatic"))
     own["data"] = _data(data, given["data"]) if "data" in given else None
     if own.get("promote_from") == RETRAIN:

@@ -192,7 +192,6 @@ ALERT: Final = Section(
             name="sns",
             kind=plain.text("the ARN of an SNS topic", r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]+$"),
             doc="The ARN of an SNS topic.",
-            is_later=True,
         ),
         Key(name="slack", kind=HTTPS, doc="An incoming webhook of Slack."),
         Key(name="teams", kind=HTTPS, doc="A workflow of Microsoft Teams that takes webhook requests."),
