@@ -5,6 +5,7 @@ Sources: the Amazon States Language specification (states-language.net), Step Fu
 """
 
 import importlib
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -20,13 +21,17 @@ _KNOWN_OPERATOR: Final = re.compile(
     r"(?:String|Numeric|Timestamp)(?:Equals|LessThan|GreaterThan|LessThanEquals|GreaterThanEquals)(?:Path)?"
     r"|BooleanEquals(?:Path)?|StringMatches|Is(?:Null|Present|Numeric|String|Boolean|Timestamp)"
 )
+_HANDED_ON: Final = frozenset({"string", "number", "boolean", "uppercase", "lowercase", "trim", "length", "parse"})
+"""Functions that an expression may hand on without calling them, as in ``$map(items, $string)``."""
 
 State = Mapping[str, Any]
 
 
 def problems(definition: State) -> list[str]:
     """Return what is wrong, by both checkers; nothing means that none was found."""
-    return [f"statelint: {words}" for words in _LINTER.validate(dict(definition))] + list(_machine(definition))
+    # statelint does not know the substitutions of CloudFormation; what they stand for is an ARN.
+    text = re.sub(r'"\$\{[^}"]+\}"', '"arn:aws:lambda:us-east-1:123456789012:function:any"', json.dumps(definition))
+    return [f"statelint: {words}" for words in _LINTER.validate(json.loads(text))] + list(_machine(definition))
 
 
 def forgotten_timeouts(definition: State) -> list[str]:
@@ -74,7 +79,7 @@ def _targets(state: State) -> list[str]:
 
 
 def _reached(machine: State) -> set[str]:
-    states, seen, ahead = machine.get("States", {}), set[str](), [machine.get("StartAt")]
+    states, seen, ahead = machine.get("States", {}), set[str](), [str(machine.get("StartAt"))]
     while ahead:
         name = ahead.pop()
         if name in states and name not in seen:
@@ -126,13 +131,8 @@ def _jsonata_problems(text: str, assigned: frozenset[str], place: str) -> Iterat
     for parameters in re.findall(r"function\s*\(([^)]*)\)|λ\s*\(([^)]*)\)", code):
         local |= set(re.findall(r"\$(\w+)", " ".join(parameters)))
     used = set(re.findall(r"(?<![\w$])\$([A-Za-z_]\w*)(?!\w|\s*\()", code))
-    # A function may be handed on without being called, as in $map(items, $string).
-    known = assigned | local | {"states"} | _functions()
+    known = assigned | local | _HANDED_ON | {"states"}
     yield from (f"{place}: the JSONata variable ${name} is never assigned" for name in sorted(used - known))
-
-
-def _functions() -> frozenset[str]:
-    return frozenset({"string", "number", "boolean", "uppercase", "lowercase", "trim", "length", "parse", "uuid"})
 
 
 def _nested(state: State) -> list[State]:

@@ -4,10 +4,11 @@ import importlib
 import re
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 # botocore has no types; what is untyped stays behind these functions.
 _SESSION: Any = importlib.import_module("botocore.session").get_session()
+NUMBERS: Final = ("integer", "long", "float", "double")
 
 
 @cache
@@ -30,26 +31,29 @@ def input_shape(service: str, operation: str) -> Any:
 
 def value_problems(value: Any, shape: Any, place: str) -> Iterator[str]:
     """Yield where a constant value breaks its shape: enum, pattern, longest, largest, most."""
-    match shape.type_name:
-        case "structure" if isinstance(value, dict):
-            for name, member in value.items():
-                if name in shape.members:
-                    yield from value_problems(member, shape.members[name], f"{place}.{name}")
-        case "list" if isinstance(value, list):
-            yield from _beyond(len(value), shape, place, "items")
-            for index, each in enumerate(value):
-                yield from value_problems(each, shape.member, f"{place}[{index}]")
-        case "map" if isinstance(value, dict):
+    kind = shape.type_name
+    if kind == "string" and isinstance(value, str):
+        yield from _text_problems(value, shape, place)
+    elif kind in NUMBERS and isinstance(value, int | float):
+        yield from _beyond(value, shape, place, "")
+    elif (isinstance(value, dict) and kind in ("structure", "map")) or (isinstance(value, list) and kind == "list"):
+        if kind != "structure":
             yield from _beyond(len(value), shape, place, "entries")
-            for name, each in value.items():
-                yield from value_problems(name, shape.key, f"{place}.key({name})")
-                yield from value_problems(each, shape.value, f"{place}.{name}")
-        case "string" if isinstance(value, str):
-            yield from _text_problems(value, shape, place)
-        case "integer" | "long" | "float" | "double" if isinstance(value, int | float):
-            yield from _beyond(value, shape, place, "")
-        case _:
-            return
+        for below, each, where in _parts(value, shape, place):
+            yield from value_problems(each, below, where)
+
+
+def _parts(value: dict[str, Any] | list[Any], shape: Any, place: str) -> Iterator[tuple[Any, Any, str]]:
+    """Yield shape, value and place of what lies inside a structure, a map or a list."""
+    if isinstance(value, list):
+        yield from ((shape.member, each, f"{place}[{index}]") for index, each in enumerate(value))
+    elif shape.type_name == "structure":
+        known = ((name, each) for name, each in value.items() if name in shape.members)
+        yield from ((shape.members[name], each, f"{place}.{name}") for name, each in known)
+    else:
+        for name, each in value.items():
+            yield shape.key, name, f"{place}.key({name})"
+            yield shape.value, each, f"{place}.{name}"
 
 
 def _beyond(size: float, shape: Any, place: str, unit: str) -> Iterator[str]:

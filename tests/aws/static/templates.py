@@ -16,11 +16,9 @@ def problems(
         regions: resource types and their values differ between them.
         accepted: rules that this template may break, such as ``W3005``; each with its reason where the caller names it.
     """
-    # Half a second, and only these tests need it.
-    lint: Any = importlib.import_module("cfnlint.api").lint_all
     text = template if isinstance(template, str) else json.dumps(template, indent=1)
+    # Both take half a second to load, and only these tests need them.
     config: Any = importlib.import_module("cfnlint.config").ManualArgs(regions=list(regions))
-    lint = importlib.import_module("cfnlint.api").lint
-    found = lint(text, config=config)
+    found: list[Any] = importlib.import_module("cfnlint.api").lint(text, config=config)
     rows = [(each.rule.id, "/".join(map(str, each.path or [])), each.message) for each in found]
     return [f"{rule} {place}: {words}" for rule, place, words in sorted(set(rows)) if rule not in accepted]
