@@ -14,10 +14,10 @@ from pathlib import Path
 
 from everfit.adapters.local.clock import SystemClock
 from everfit.adapters.local.ids import TimedIds
-from everfit.adapters.local.inbox import SqlInbox
-from everfit.adapters.local.processes import this_process
-from everfit.adapters.local.registry import SqlRegistry
-from everfit.adapters.local.run_store import SqlRunStore
+from everfit.adapters.sql.inbox import SqlInbox
+from everfit.adapters.sql.processes import this_process
+from everfit.adapters.sql.registry import SqlRegistry
+from everfit.adapters.sql.run_store import SqlRunStore
 from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.application.ports import Claim
 from everfit.domain.run import Outcome, Run, RunId
@@ -31,8 +31,8 @@ begun = time.perf_counter()
 from pathlib import Path
 from everfit.adapters.local.clock import SystemClock
 from everfit.adapters.local.sqlite_database import SqliteDatabase
-from everfit.adapters.local.registry import SqlRegistry
-from everfit.adapters.local.run_store import SqlRunStore
+from everfit.adapters.sql.registry import SqlRegistry
+from everfit.adapters.sql.run_store import SqlRunStore
 imported = time.perf_counter()
 database = SqliteDatabase(Path(sys.argv[1]))
 SqlRunStore(database, SystemClock()).unfinished("model", "production")

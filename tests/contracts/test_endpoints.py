@@ -143,7 +143,7 @@ def test_a_rollback_obeys_the_same_rule_before_it_moves_anything(endpoints: Endp
     assert answering(endpoints) == 2
 
 
-CHANGES: dict[str, Callable[[Endpoints, ServedVersion], None]] = {
+CHANGES: dict[str, Callable[[Endpoints, ServedVersion], object]] = {
     "stage": lambda endpoints, version: endpoints.stage("solar", version, fence=4),
     "shift": lambda endpoints, version: endpoints.shift("solar", {1: 1.0}, [proof(version)], fence=4),
     "settle": lambda endpoints, _: endpoints.settle("solar", [], fence=4),

@@ -5,30 +5,32 @@ never done again. A step that had started and gave nothing looks at the outside 
 claim learns it at the next write and stops.
 """
 
-from datetime import datetime, timedelta
-from typing import Final, assert_never
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
 
 from everfit.application.loop import LOOP
 from everfit.application.owed import found_serving, settle_owed
+from everfit.application.performing import ENDPOINT, JOB, perform, stop
 from everfit.application.ports import Claim, Ports
-from everfit.application.step import Answer, AwaitApproval, AwaitJob, Context, Done, End, Step
+from everfit.application.step import Answer, Context, Done, Step
 from everfit.application.workspace import Workspace
 from everfit.domain.errors import BackendError, EverfitError, FencedError, StateError
 from everfit.domain.job import JobState
 from everfit.domain.project import Environment
-from everfit.domain.run import Cancellation, Outcome, Run, RunId, RunState, StepOutcome
+from everfit.domain.run import Outcome, Run, RunId, RunState, StepOutcome
 from everfit.domain.secret import hidden
-from everfit.domain.version import Approval, Standing
 
 LEASE: Final = timedelta(seconds=30)
-PATIENCE: Final = timedelta(seconds=1)
-"""How long one look at a job may take before what it printed is shown."""
-MOST_STARTS: Final = 10
-"""How often a step may be started before it is plain that its process does not survive it."""
 
 
-def drive(run: RunId, workspace: Workspace, ports: Ports) -> Run:
+def drive(run: RunId, workspace: Workspace, ports: Ports, *, only: str | None = None) -> Run:
     """Take the run as far as it can go: to its end, to where it waits for a person, or until ``ports.leaving``.
+
+    Args:
+        only: go no farther than through this step, and wait for no job and no endpoint: whoever calls again, once
+            some time is over, goes on.
 
     Raises:
         BusyError: another living process drives it.
@@ -41,13 +43,18 @@ def drive(run: RunId, workspace: Workspace, ports: Ports) -> Run:
     claim = ports.store.claim(found.model, found.environment, owner=ports.owner, lease=LEASE, run=run)
     try:
         with ports.heart.beating(claim):
-            _walk(claim, ports.store.run(run), workspace, ports)
+            _walk(claim, replace(ports.store.run(run), waits_for=found.waits_for), workspace, ports, only)
     finally:
         ports.store.release(claim)
     return ports.store.run(run)
 
 
-def _walk(claim: Claim, run: Run, workspace: Workspace, ports: Ports) -> None:
+def _walk(claim: Claim, run: Run, workspace: Workspace, ports: Ports, only: str | None) -> None:
+    """Walk through the steps.
+
+    Args:
+        run: as it stood when it was claimed, with what it waited for then.
+    """
     done = {
         record.name: record.result or {} for record in ports.store.steps(run.id) if record.outcome is StepOutcome.DONE
     }
@@ -58,26 +65,63 @@ def _walk(claim: Claim, run: Run, workspace: Workspace, ports: Ports) -> None:
     if not _is_settled(claim, run, environment, workspace, ports):
         return
     for step in LOOP:
-        if step.name in done:
-            continue
-        if ports.leaving() and not step.settles:
+        if step.name not in done:
+            answer = _next(step, run, _Way(claim, workspace, environment, done, waits=only is None), ports)
+            if not isinstance(answer, Done):
+                return
+            run = replace(run, waits_for=None)
+            done[step.name] = answer.result
+        if step.name == only:
             return
-        now = ports.store.run(run.id)
-        if now.cancellation is not None and not _is_settling(now, ports):
-            _stop(claim, now, now.cancellation, ports)
-            return
-        context = Context(
-            run=now,
-            claim=claim,
-            workspace=workspace,
-            environment=environment,
-            ports=ports,
-            results=done,
-        )
-        answer = _perform(step, context)
-        if not isinstance(answer, Done):
-            return
-        done[step.name] = answer.result
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """What every step of a walk is given."""
+
+    claim: Claim
+    workspace: Workspace
+    environment: Environment
+    done: Mapping[str, Mapping[str, object]]
+    waits: bool
+
+
+def _next(step: Step, run: Run, way: _Way, ports: Ports) -> Answer | None:
+    """Take the step, unless this process is to leave or the run is to stop; None when the walk is over."""
+    if ports.leaving() and not step.settles:
+        return None
+    now = ports.store.run(run.id)
+    if now.cancellation is not None and not _is_settling(now, ports):
+        _stop_job(run, ports)
+        stop(way.claim, now, now.cancellation, ports)
+        return None
+    context = Context(
+        run=now,
+        claim=way.claim,
+        workspace=way.workspace,
+        environment=way.environment,
+        ports=ports,
+        results=dict(way.done),
+    )
+    return perform(step, context, is_waiting=_is_waiting(run, ports), waits=way.waits)
+
+
+def _is_waiting(run: Run, ports: Ports) -> bool:
+    """Tell whether what the run waited for when it was left still goes on by itself.
+
+    Once it is over the step starts again and that counts, so that one whose process never survives it has an end.
+    """
+    kind, _, name = (run.waits_for or "").partition(":")
+    if kind == JOB:
+        return ports.jobs.observe(name).state is JobState.RUNNING
+    return kind == ENDPOINT and not ports.endpoints.wait(name, timedelta(0))
+
+
+def _stop_job(run: Run, ports: Ports) -> None:
+    """Stop the job that the run waited for when it was left."""
+    kind, _, name = (run.waits_for or "").partition(":")
+    if kind == JOB:
+        ports.jobs.stop(name)
 
 
 def _is_settled(claim: Claim, run: Run, environment: Environment, workspace: Workspace, ports: Ports) -> bool:
@@ -89,7 +133,7 @@ def _is_settled(claim: Claim, run: Run, environment: Environment, workspace: Wor
         raise
     except EverfitError as error:
         if run.cancellation is not None and not _is_settling(run, ports):
-            _stop(claim, run, run.cancellation, ports)
+            stop(claim, run, run.cancellation, ports)
             return False
         if isinstance(error, BackendError) and error.retryable:
             raise
@@ -105,153 +149,3 @@ def _is_settling(run: Run, ports: Ports) -> bool:
     """Tell whether the run has begun to change what serves: it is not broken off half-way then."""
     started = {record.name for record in ports.store.steps(run.id)}
     return any(step.settles and step.name in started for step in LOOP)
-
-
-def _stop(claim: Claim, run: Run, cancellation: Cancellation, ports: Ports) -> None:
-    """End the run as it was asked; a version of its own that waits for a person is turned away with it."""
-    why = f"cancelled by {cancellation.actor}: {cancellation.reason}"
-    if run.version is not None and run.promote is None:
-        _withdraw(run, run.version, cancellation, ports)
-    ports.store.end(claim, Outcome.CANCELLED, why)
-    ports.progress.step_ended("run", "cancelled", 0.0)
-
-
-def _withdraw(run: Run, version: int, cancellation: Cancellation, ports: Ports) -> None:
-    """Turn away a version that waits for a person who is not needed any more."""
-    placement = ports.registry.placement(run.model, run.environment, version)
-    if placement.standing is not Standing.PENDING:
-        return
-    ports.registry.decide(
-        Approval(
-            model=run.model,
-            environment=run.environment,
-            version=version,
-            approved=False,
-            actor=cancellation.actor,
-            reason=f"the run was cancelled: {cancellation.reason}",
-            verdict=placement.verdict.id,
-            at=cancellation.at,
-        )
-    )
-
-
-def _perform(step: Step, context: Context) -> Answer | None:
-    """Try the step until it answers for good; None means that the run has ended with an error."""
-    ports, claim = context.ports, context.claim
-    while True:
-        begun = ports.clock.now()
-        attempt = ports.store.begin_step(claim, step.name).attempt
-        if attempt > MOST_STARTS:
-            _fail(step, context, f"{step.name} was started {MOST_STARTS} times and never came to an end")
-            return None
-        try:
-            ports.progress.step_started(step.name, attempt)
-            answer = _answer(step, context)
-            _keep(step, answer, context)
-        except (FencedError, StateError):
-            raise
-        except KeyboardInterrupt:
-            if not step.settles:
-                _fail(step, context, "stopped by the keyboard; nothing that serves was changed")
-            raise
-        except EverfitError as error:
-            is_passing = isinstance(error, BackendError) and error.retryable and attempt < step.attempts
-            again = is_passing and ports.store.run(context.run.id).cancellation is None
-            words = hidden(str(error), context.project.secrets)
-            ports.store.fail_step(claim, step.name, words)
-            ports.progress.step_ended(step.name, "again" if again else "failed", _since(begun, ports))
-            if again:
-                continue
-            _end_failed(step, words, context)
-            return None
-        ports.progress.step_ended(step.name, _word(answer), _since(begun, ports))
-        return answer
-
-
-def _end_failed(step: Step, words: str, context: Context) -> None:
-    """End a run whose step has failed for good; one that was asked to stop has not failed."""
-    run = context.ports.store.run(context.run.id)
-    if run.cancellation is not None and not step.settles:
-        _stop(context.claim, run, run.cancellation, context.ports)
-        return
-    context.ports.store.end(context.claim, Outcome.FAILED, f"{step.name} failed: {words}", error=words)
-
-
-def _fail(step: Step, context: Context, reason: str) -> None:
-    context.ports.store.fail_step(context.claim, step.name, reason)
-    context.ports.store.end(context.claim, Outcome.FAILED, reason, error=reason)
-    context.ports.progress.step_ended(step.name, "stopped", 0.0)
-
-
-def _answer(step: Step, context: Context) -> Answer:
-    """Ask the step until it no longer waits for a job, or until this process is to leave the job alone."""
-    shown: dict[str, int] = {}
-    while True:
-        answer = step.function(context)
-        if not isinstance(answer, AwaitJob):
-            return answer
-        context.ports.store.wait(context.claim, f"job:{answer.job}")
-        try:
-            if not _watch(answer.job, context, shown if step.name == "train" else None):
-                return answer
-        except KeyboardInterrupt:
-            context.ports.jobs.stop(answer.job)
-            raise
-
-
-def _watch(job: str, context: Context, shown: dict[str, int] | None) -> bool:
-    """Wait until the job has ended; False when this process leaves before. A run that is to stop stops its job.
-
-    Args:
-        shown: bytes of each job's output that were passed on so far; None passes nothing on.
-    """
-    ports, is_stopped = context.ports, False
-    while True:
-        status = ports.jobs.wait(job, PATIENCE)
-        if shown is not None:
-            _show(job, ports, shown)
-        if status.state is not JobState.RUNNING:
-            return True
-        if ports.leaving():
-            return False
-        if not is_stopped and ports.store.run(context.run.id).cancellation is not None:
-            ports.jobs.stop(job)
-            is_stopped = True
-
-
-def _show(job: str, ports: Ports, shown: dict[str, int]) -> None:
-    for output in ports.jobs.log(job, shown.get(job, 0)):
-        shown[job] = shown.get(job, 0) + len(output)
-        ports.progress.printed(output)
-
-
-def _keep(step: Step, answer: Answer, context: Context) -> None:
-    store, claim = context.ports.store, context.claim
-    match answer:
-        case Done():
-            store.finish_step(claim, step.name, answer.result)
-        case End():
-            store.end(claim, answer.outcome, answer.reason, last=(step.name, answer.result))
-        case AwaitApproval():
-            store.wait(claim, f"approval:{answer.version}", Outcome.NEEDS_APPROVAL)
-        case AwaitJob():
-            # The store knows what is waited for; whoever goes on with the run finds the job.
-            pass
-        case _:
-            assert_never(answer)
-
-
-def _word(answer: Answer) -> str:
-    match answer:
-        case Done():
-            return "done"
-        case End():
-            return answer.outcome.value
-        case AwaitApproval() | AwaitJob():
-            return "waits"
-        case _:
-            assert_never(answer)
-
-
-def _since(begun: datetime, ports: Ports) -> float:
-    return (ports.clock.now() - begun).total_seconds()

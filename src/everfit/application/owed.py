@@ -1,14 +1,18 @@
 """Settles what a killed process owed: endpoint and registry name the same version before anything else changes."""
 
+from datetime import timedelta
+from typing import Final
+
 from everfit.application.ports import Claim, Ports
 from everfit.application.serving import sample_of, served_version
 from everfit.application.workspace import Workspace
 from everfit.domain.endpoint import SampleRequest
-from everfit.domain.errors import NotFoundError, RefusedError
+from everfit.domain.errors import BackendError, NotFoundError, RefusedError
 from everfit.domain.project import Environment
 from everfit.domain.run import RunId
 from everfit.domain.version import Release, release
 
+PATIENCE: Final = timedelta(seconds=1)
 FOUND = "found serving: whoever put it there was stopped before that was written down"
 
 
@@ -39,12 +43,22 @@ def settle_owed(claim: Claim, environment: Environment, workspace: Workspace, po
 
 
 def put_back(claim: Claim, number: int, environment: Environment, workspace: Workspace, ports: Ports) -> Release:
-    """Give the version all the traffic, after verifying its bytes; return the proof that it may have it."""
+    """Give the version all the traffic, after verifying its bytes; return the proof that it may have it.
+
+    Raises:
+        BackendError: this process is to leave before the endpoint has changed; whoever asks again goes on.
+    """
     version = ports.registry.version(workspace.model, number)
     proof = release(version, ports.registry.placement(workspace.model, environment.name, number))
     folder = ports.artifacts.unpacked(version.artifact)
     model = served_version(version, folder, workspace.project.serve.workers, _sample(RunId(version.run), ports))
-    ports.endpoints.restore(environment.endpoint, model, proof, fence=claim.fence)
+    while not ports.endpoints.restore(environment.endpoint, model, proof, fence=claim.fence):
+        while not ports.endpoints.wait(environment.endpoint, PATIENCE):
+            if ports.leaving():
+                words = (
+                    f"The endpoint {environment.endpoint} is still going back to version {number}; look again later."
+                )
+                raise BackendError(words, retryable=True)
     return proof
 
 

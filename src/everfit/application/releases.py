@@ -130,13 +130,14 @@ def roll_back(
     claim = ports.store.claim(workspace.model, environment.name, owner=ports.owner, lease=LEASE, take_over=True)
     before = ports.registry.champion(workspace.model, environment.name)
     try:
-        settle_owed(claim, environment, workspace, ports)
-        way = _already_gone(before, environment, workspace, ports, to)
-        if way is None:
-            way = way_back(environment, workspace, ports, to)
-            proof = put_back(claim, way.after, environment, workspace, ports)
-            ports.registry.served(claim, proof, reason=reason, actor=actor, roll_back=True)
-        ports.endpoints.settle(environment.endpoint, [way.after, way.before], fence=claim.fence)
+        with ports.heart.beating(claim):
+            settle_owed(claim, environment, workspace, ports)
+            way = _already_gone(before, environment, workspace, ports, to)
+            if way is None:
+                way = way_back(environment, workspace, ports, to)
+                proof = put_back(claim, way.after, environment, workspace, ports)
+                ports.registry.served(claim, proof, reason=reason, actor=actor, roll_back=True)
+            ports.endpoints.settle(environment.endpoint, [way.after, way.before], fence=claim.fence)
     finally:
         ports.store.release(claim)
     return way

@@ -1,4 +1,4 @@
-"""What a step of the loop is given, and the four things it can answer.
+"""What a step of the loop is given, and the five things it can answer.
 
 A step is named, takes and gives plain JSON, and is safe to repeat: it looks at what is there before it acts.
 """
@@ -58,6 +58,13 @@ class AwaitJob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AwaitEndpoint:
+    """The step goes on when the change of the endpoint that it has begun is over."""
+
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AwaitApproval:
     """The step goes on when a person has decided."""
 
@@ -73,7 +80,7 @@ class End:
     result: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
-Answer = Done | AwaitJob | AwaitApproval | End
+Answer = Done | AwaitJob | AwaitEndpoint | AwaitApproval | End
 StepFunction = Callable[[Context], Answer]
 
 

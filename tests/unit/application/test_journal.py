@@ -159,7 +159,7 @@ def test_an_update_that_was_silently_rolled_back_is_no_success() -> None:
 
     class Lying(Failing):
         def _failing(self, call: Callable[..., Any]) -> Callable[..., Any]:
-            return lambda *_, **__: None
+            return lambda *_, **__: True
 
     ended = run(world, endpoints=Lying(world.endpoints, "shift", BackendError("")))
     assert ended.outcome is Outcome.FAILED

@@ -4,6 +4,7 @@ import http.client
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -60,7 +61,7 @@ class LocalEndpoints:
             "Nothing was shifted."
         )
 
-    def shift(self, name: str, weights: Mapping[int, float], releases: Sequence[Release], *, fence: int) -> None:
+    def shift(self, name: str, weights: Mapping[int, float], releases: Sequence[Release], *, fence: int) -> bool:
         """Move the traffic in one atomic change."""
         wanted = read_desired(self._folder).endpoint(name).claimed(fence).with_weights(weights, releases)
         found = self._settled(name, wanted.weights)["versions"]
@@ -80,6 +81,12 @@ class LocalEndpoints:
                 f"Endpoint {name} serves {shares(report)} instead of {dict(wanted.weights)}. {report.get('refusal')}",
                 retryable=True,
             )
+        return True
+
+    def wait(self, name: str, patience: timedelta) -> bool:
+        """Tell that nothing is under way: a change is over when it returns."""
+        del name, patience
+        return True
 
     def settle(self, name: str, keep: Sequence[int], *, fence: int) -> None:
         """Let versions go that take no traffic and are not in *keep*."""
@@ -87,13 +94,13 @@ class LocalEndpoints:
         if self._host.is_running:
             self._host.tell("converge")
 
-    def restore(self, name: str, version: ServedVersion, release: Release, *, fence: int) -> None:
+    def restore(self, name: str, version: ServedVersion, release: Release, *, fence: int) -> bool:
         """Go back: stage the version unless it is loaded, and give it all the traffic."""
         read_desired(self._folder).endpoint(name).claimed(fence).with_version(version).with_weights(
             {version.version: 1.0}, [release]
         )
         self.stage(name, version, fence=fence)
-        self.shift(name, {version.version: 1.0}, [release], fence=fence)
+        return self.shift(name, {version.version: 1.0}, [release], fence=fence)
 
     def invoke(self, name: str, body: bytes, content_type: str, accept: str) -> Answer:
         """Send a request as a client would."""

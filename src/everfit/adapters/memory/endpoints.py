@@ -1,6 +1,7 @@
 """Endpoints in this process, for tests and dry runs."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 
 from everfit.domain.endpoint import Answer, EndpointState, ServedVersion
 from everfit.domain.errors import RunFailedError
@@ -55,20 +56,26 @@ class MemoryEndpoints:
             ) from error
         self._endpoints[name] = held
 
-    def shift(self, name: str, weights: Mapping[int, float], releases: Sequence[Release], *, fence: int) -> None:
+    def shift(self, name: str, weights: Mapping[int, float], releases: Sequence[Release], *, fence: int) -> bool:
         """Move the traffic."""
         self._endpoints[name] = self._claimed(name, fence).with_weights(weights, releases)
+        return True
+
+    def wait(self, name: str, patience: timedelta) -> bool:
+        """Tell that nothing is under way: every change is made at once."""
+        del name, patience
+        return True
 
     def settle(self, name: str, keep: Sequence[int], *, fence: int) -> None:
         """Let versions go that take no traffic and are not in *keep*."""
         self._endpoints[name] = self._claimed(name, fence).with_only(keep)
 
-    def restore(self, name: str, version: ServedVersion, release: Release, *, fence: int) -> None:
+    def restore(self, name: str, version: ServedVersion, release: Release, *, fence: int) -> bool:
         """Go back to the version."""
         weights = {version.version: 1.0}
         self._claimed(name, fence).with_version(version).with_weights(weights, [release])
         self.stage(name, version, fence=fence)
-        self.shift(name, weights, [release], fence=fence)
+        return self.shift(name, weights, [release], fence=fence)
 
     def invoke(self, name: str, body: bytes, content_type: str, accept: str) -> Answer:
         """Answer as the version with the largest share."""

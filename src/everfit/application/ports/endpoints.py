@@ -1,6 +1,7 @@
 """Names that answer."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Protocol
 
 from everfit.domain.endpoint import Answer, EndpointState, ServedVersion
@@ -22,20 +23,28 @@ class Endpoints(Protocol):
         """
         ...
 
-    def shift(self, name: str, weights: Mapping[int, float], releases: Sequence[Release], *, fence: int) -> None:
-        """Move the traffic in one atomic change; each version with a weight needs its release.
+    def shift(self, name: str, weights: Mapping[int, float], releases: Sequence[Release], *, fence: int) -> bool:
+        """Move the traffic in one change; each version with a weight needs its release.
+
+        True when the endpoint serves so; False while the change is under way, and then the same call tells again
+        how it stands.
 
         Raises:
             RefusedError: a version with a weight has no release for the bytes that are loaded.
+            RunFailedError: the change was taken back; what served before serves.
         """
+        ...
+
+    def wait(self, name: str, patience: timedelta) -> bool:
+        """Wait until no change of the endpoint is under way, or *patience* is over; tell whether none is."""
         ...
 
     def settle(self, name: str, keep: Sequence[int], *, fence: int) -> None:
         """Let versions go that take no traffic and are not in *keep*, when they have finished what they have."""
         ...
 
-    def restore(self, name: str, version: ServedVersion, release: Release, *, fence: int) -> None:
-        """Go back: stage *version* unless it is loaded, and give it all the traffic."""
+    def restore(self, name: str, version: ServedVersion, release: Release, *, fence: int) -> bool:
+        """Go back: stage *version* unless it is loaded, and give it all the traffic; answers as ``shift`` does."""
         ...
 
     def invoke(self, name: str, body: bytes, content_type: str, accept: str) -> Answer:

@@ -1,7 +1,7 @@
 """Put the version behind the same endpoint: stage, shift, look, write down."""
 
 from everfit.application.serving import sample_of, served_version
-from everfit.application.step import Answer, Context, Done, End
+from everfit.application.step import Answer, AwaitEndpoint, Context, Done, End
 from everfit.domain.errors import RunFailedError
 from everfit.domain.run import Outcome
 from everfit.domain.version import Placement, Release, Standing, Version, last_good, release
@@ -22,7 +22,8 @@ def deploy(context: Context) -> Answer:
     )
     if late is not None:
         return End(outcome=Outcome.FAILED, reason=late)
-    _shift(context, version, proof)
+    if not _shift(context, version, proof):
+        return AwaitEndpoint(endpoint=environment.endpoint)
     reason = "first version" if before is None else f"passed its gate against version {before}"
     if context.run.promote is not None:
         reason = f"promoted: {reason}"
@@ -75,12 +76,15 @@ def _stale_comparison(placement: Placement, champion: int | None, number: int) -
     )
 
 
-def _shift(context: Context, version: Version, proof: Release) -> None:
+def _shift(context: Context, version: Version, proof: Release) -> bool:
+    """Put the version behind the endpoint; False while that is under way."""
     endpoints, name, number = context.ports.endpoints, context.environment.endpoint, version.number
     folder = context.ports.artifacts.unpacked(version.artifact)
     model = served_version(version, folder, context.project.serve.workers, sample_of(context.results))
     endpoints.stage(name, model, fence=context.claim.fence)
-    endpoints.shift(name, {number: 1.0}, [proof], fence=context.claim.fence)
+    if not endpoints.shift(name, {number: 1.0}, [proof], fence=context.claim.fence):
+        return False
     state = endpoints.describe(name)
     if state is None or state.weights.get(number) != 1.0 or state.artifacts.get(number) != version.artifact:
         raise RunFailedError(f"The endpoint {name} does not serve version {number} after it was told to; see its log.")
+    return True
