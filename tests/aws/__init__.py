@@ -1,0 +1,1 @@
+"""What is tested against the bench that stands in for AWS."""
