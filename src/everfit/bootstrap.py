@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 from everfit.adapters.local.artifacts import LocalArtifacts
 from everfit.adapters.local.backup import Backup, write_backup
@@ -47,7 +48,7 @@ from everfit.application.ports.tokens import Tokens
 from everfit.application.ports.topics import Topics
 from everfit.application.workspace import Workspace
 from everfit.domain.errors import RequestError
-from everfit.domain.project import Data, Environment, Project
+from everfit.domain.project import Backend, Data, Environment, Project
 from everfit.domain.record import instant
 from everfit.settings import Settings
 
@@ -71,8 +72,23 @@ def open_workspace(
 
 
 def open_ports(workspace: Workspace, settings: Settings, progress: Progress) -> Ports:
-    """Return the local backend, with its state in the project's state folder."""
+    """Return the backend that the environments of the project are on, which is one and the same for all of them."""
+    if is_on_aws(workspace):
+        return _aws().open_aws_ports(workspace, settings, progress, state_folder(Path(workspace.folder), settings))
     return ports_at(state_folder(Path(workspace.folder), settings), settings, progress)
+
+
+def is_on_aws(workspace: Workspace) -> bool:
+    """Tell whether the project, with the environments of one backend, is on AWS."""
+    return any(each.backend is Backend.SAGEMAKER for each in workspace.project.environments.values())
+
+
+def _aws() -> ModuleType:
+    try:
+        from everfit import bootstrap_aws  # noqa: PLC0415 - boto3 takes a while to load, and comes with an extra
+    except ImportError as error:
+        raise RequestError("backend: sagemaker needs what is not installed here: pip install 'everfit[aws]'") from error
+    return bootstrap_aws
 
 
 def ports_at(home: Path, settings: Settings, progress: Progress) -> Ports:

@@ -7,7 +7,7 @@ from everfit.application.ports import Ports
 from everfit.application.tagged import tagged_version
 from everfit.application.workspace import Workspace
 from everfit.domain.errors import BusyError, NotFoundError, Problem, ProjectError, RefusedError
-from everfit.domain.project import Backend, Environment
+from everfit.domain.project import Environment
 from everfit.domain.run import Run, RunId
 from everfit.domain.trigger import TriggerEvent, TriggerKind, Wish
 from everfit.domain.triggers import BY_API, FORCED
@@ -190,7 +190,7 @@ def start(
 def _queued(
     run: RunId, asked: _Asked, workspace: Workspace, environment: Environment, ports: Ports, *, by: TriggerEvent
 ) -> Run:
-    _check_backend(environment)
+    _check_backend(environment, ports)
     wish = asked.wish
     if wish.promote is not None:
         # A version that was named is not deployed under the name of a tag that joins the same run.
@@ -212,14 +212,14 @@ def _queued(
     )
 
 
-def _check_backend(environment: Environment) -> None:
-    if environment.backend is not Backend.LOCAL:
+def _check_backend(environment: Environment, ports: Ports) -> None:
+    if environment.backend is not ports.backend:
         raise ProjectError(
             [
                 Problem(
                     message=f"the environment {environment.name} wants the backend {environment.backend.value}, "
-                    "which this release cannot run",
-                    expected="backend: local",
+                    f"and this service works with {ports.backend.value}",
+                    expected=f"backend: {ports.backend.value}, or everfit up --backend {environment.backend.value}",
                 )
             ]
         )

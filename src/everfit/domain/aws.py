@@ -138,6 +138,14 @@ def aws_place(model: str, environment: str, project: Mapping[str, Any], own: Map
     return AwsPlace(model=model, environment=environment, **given)
 
 
+def partition_of(region: str) -> str:
+    """Return the partition of a region, as it stands in every ARN there."""
+    # https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
+    if region.startswith("cn-"):
+        return "aws-cn"
+    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
+
+
 def split_url(url: str) -> tuple[str, str]:
     """Return bucket and key of ``s3://bucket/key``, or raise ``RequestError``."""
     bucket, _, key = url.removeprefix("s3://").partition("/")

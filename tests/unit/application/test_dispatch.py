@@ -221,7 +221,7 @@ def test_events_for_a_backend_that_this_release_cannot_run_end_with_the_reason()
     world.workspace = replace(world.workspace, project=project)
     world.inbox.accept((event("a"),))
     assert due(world) is None
-    assert "which this release cannot run" in str(reason(world))
+    assert "this service works with local" in str(reason(world))
 
 
 def test_a_run_of_the_command_line_takes_along_what_waits() -> None:

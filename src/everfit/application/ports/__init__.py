@@ -20,6 +20,7 @@ from everfit.application.ports.progress import Progress
 from everfit.application.ports.registry import Registry
 from everfit.application.ports.run_store import RunStore
 from everfit.application.ports.source import Source
+from everfit.domain.project import Backend
 
 __all__ = [
     "Artifact",
@@ -59,6 +60,7 @@ class Ports:
 
     Args:
         url: address under which people reach the service; None means that nobody has said.
+        backend: whose environments these adapters work for.
         leaving: whether this process is to end soon: work of its own is left at the next safe point.
     """
 
@@ -79,4 +81,5 @@ class Ports:
     progress: Progress
     owner: str
     url: str | None = None
+    backend: Backend = Backend.LOCAL
     leaving: Callable[[], bool] = never

@@ -16,6 +16,7 @@ from everfit.interfaces.cli.options import (
     environment_option,
     json_option,
     opened,
+    opened_for,
     print_json,
     project_option,
     reason_option,
@@ -31,7 +32,7 @@ from everfit.interfaces.cli.run import finish
 @reason_option
 def pause_command(folder: Path, environment: str | None, actor: str | None, reason: str, *, as_json: bool) -> int:
     """Start no runs (in --env, else in any environment) until `everfit resume`; what triggers them is kept."""
-    project = opened(folder)
+    project = opened(folder, environment=environment)
     name = None if environment is None else environment_of(project.workspace, environment).name
     who, now = actor or project.actor, project.ports.clock.now()
     held = Pause(model=project.workspace.model, environment=name, actor=who, reason=reason, since=now)
@@ -50,7 +51,7 @@ def pause_command(folder: Path, environment: str | None, actor: str | None, reas
 @json_option
 def resume_command(folder: Path, environment: str | None, *, as_json: bool) -> int:
     """Take back a pause: start runs again for all that was kept."""
-    project = opened(folder)
+    project = opened(folder, environment=environment)
     name = None if environment is None else environment_of(project.workspace, environment).name
     was_paused = resume(name, project.workspace, project.ports)
     where = "every environment" if name is None else name
@@ -84,7 +85,7 @@ def cancel_command(run: str, folder: Path, actor: str | None, reason: str, *, as
 
     A deployment that has begun is finished; `everfit rollback` goes back.
     """
-    project = opened(folder)
+    project = opened_for(run, folder)
     found = project.ports.store.run(RunId(run))
     if found.model != project.workspace.model:
         raise NotFoundError(f"The run {run} belongs to the model {found.model}, not to {project.workspace.model}.")

@@ -10,7 +10,7 @@ from everfit.application.ports import Ports
 from everfit.domain.errors import NotFoundError
 from everfit.domain.job import JobState
 from everfit.domain.run import RunId
-from everfit.interfaces.cli.options import Opened, opened, project_option
+from everfit.interfaces.cli.options import Opened, opened, opened_for, project_option
 
 LOOK_BACK = 50
 STEPS = ("prepare", "train", "evaluate")
@@ -23,7 +23,7 @@ STEPS = ("prepare", "train", "evaluate")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the job has ended.")
 def logs_command(run: str | None, folder: Path, step: str, *, follow: bool) -> None:
     """Print what a job of RUN has printed; default: the newest run that has started such a job."""
-    project = opened(folder)
+    project = opened(folder) if run is None else opened_for(run, folder)
     ports = project.ports
     run = _newest_with(step, project) if run is None else ports.store.run(RunId(run)).id
     job = f"{run}-{step}"

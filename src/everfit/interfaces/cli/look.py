@@ -1,19 +1,24 @@
 """``status``, ``runs``, ``history`` and ``why``: reading, changing nothing."""
 
+import sys
 from pathlib import Path
+from typing import cast
 
 import click
 
 from everfit.application.overview import explain_version, history_rows, run_report, run_summary, status
 from everfit.application.retraining import environment_of
 from everfit.bootstrap import service_of
-from everfit.domain.errors import NotFoundError
+from everfit.domain.errors import EverfitError, NotFoundError
 from everfit.domain.run import RunId
 from everfit.interfaces.cli.listing import show_history, show_runs, show_status, show_version
 from everfit.interfaces.cli.options import (
+    backends,
     environment_option,
     json_option,
     opened,
+    opened_for,
+    opened_on,
     print_json,
     print_list,
     project_option,
@@ -27,12 +32,30 @@ from everfit.settings import read_settings
 @json_option
 def status_command(folder: Path, *, as_json: bool) -> None:
     """Show what serves in each environment, what waits and what was interrupted."""
-    project = opened(folder)
-    found = status(project.workspace, project.ports)
+    found = _status(folder)
     if as_json:
         print_json(found)
     else:
         show_status(found, is_served=service_of(folder.resolve(), read_settings()) is not None)
+
+
+def _status(folder: Path) -> dict[str, object]:
+    """Return how every environment stands; a backend that cannot be reached hides no other one."""
+    found: dict[str, object] = {}
+    rows: list[object] = []
+    errors: list[EverfitError] = []
+    for backend in backends(folder):
+        try:
+            project = opened_on(backend, folder)
+            found = status(project.workspace, project.ports)
+            rows += cast("list[object]", found["environments"])
+        except EverfitError as error:
+            errors.append(error)
+    if not rows:
+        raise errors[0]
+    for each in errors:
+        print(f"Not all environments are shown: {each}", file=sys.stderr)
+    return {**found, "environments": rows}
 
 
 @click.command("runs")
@@ -42,7 +65,7 @@ def status_command(folder: Path, *, as_json: bool) -> None:
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 10_000), help="How many.")
 def runs_command(folder: Path, environment: str | None, limit: int, *, as_json: bool) -> None:
     """List runs, newest first."""
-    project = opened(folder)
+    project = opened(folder, environment=environment)
     name = None if environment is None else environment_of(project.workspace, environment).name
     rows = [run_summary(run) for run in project.ports.store.runs(project.workspace.model, name, limit=limit)]
     if as_json:
@@ -57,7 +80,7 @@ def runs_command(folder: Path, environment: str | None, limit: int, *, as_json: 
 @json_option
 def history_command(folder: Path, environment: str | None, *, as_json: bool) -> None:
     """List every version that ever took traffic, newest first: when, why, who."""
-    project = opened(folder)
+    project = opened(folder, environment=environment)
     name = None if environment is None else environment_of(project.workspace, environment).name
     rows = history_rows(project.ports.registry.history(project.workspace.model, name))
     if as_json:
@@ -72,7 +95,7 @@ def history_command(folder: Path, environment: str | None, *, as_json: bool) -> 
 @json_option
 def why_command(subject: str, folder: Path, *, as_json: bool) -> None:
     """Explain why a version serves or does not, or how a run ended: every rule with its numbers."""
-    project = opened(folder)
+    project = opened_for(subject, folder)
     digits = subject.removeprefix("v")
     if digits.isdecimal() and len(digits) < 8:
         version = explain_version(int(digits), project.workspace, project.ports)

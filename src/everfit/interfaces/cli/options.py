@@ -4,15 +4,20 @@ import json
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import click
 
+from everfit.application.backends import backends_of, meant_backend, on_backend
 from everfit.application.ports import Ports, Progress
 from everfit.application.workspace import Workspace
 from everfit.bootstrap import namesake, open_ports, open_workspace
+from everfit.domain.errors import NotFoundError
+from everfit.domain.project import Backend
+from everfit.domain.run import RunId
 from everfit.interfaces.cli.json_version import JSON_VERSION
 from everfit.interfaces.cli.progress import Silence
 from everfit.settings import read_settings
@@ -29,14 +34,18 @@ class Opened:
     actor: str
 
 
-def opened(folder: Path, progress: Progress | None = None, *, trains: bool = False) -> Opened:
-    """Open the project in *folder*.
+def opened(
+    folder: Path, progress: Progress | None = None, *, trains: bool = False, environment: str | None = None
+) -> Opened:
+    """Open the project in *folder*, with the environments of one backend.
 
     Args:
         trains: whether every ``${NAME}`` in the project must have a value.
+        environment: whose backend is meant; None means that of the only one, or of ``production``.
     """
     settings = read_settings()
-    workspace = open_workspace(folder, settings, needs_variables=trains)
+    whole = open_workspace(folder, settings, needs_variables=trains)
+    workspace = on_backend(whole, meant_backend(whole, environment))
     ports = open_ports(workspace, settings, progress or Silence())
     other = namesake(workspace, settings) if trains else None
     if other is not None:
@@ -46,6 +55,29 @@ def opened(folder: Path, progress: Progress | None = None, *, trains: bool = Fal
             file=sys.stderr,
         )
     return Opened(workspace=workspace, ports=ports, actor=settings.actor)
+
+
+def backends(folder: Path) -> Sequence[Backend]:
+    """Return the backends that the project has environments on, the usual one first."""
+    return backends_of(open_workspace(folder, read_settings(), needs_variables=False))
+
+
+def opened_on(backend: Backend, folder: Path) -> Opened:
+    """Open the project with its environments on *backend*."""
+    settings = read_settings()
+    workspace = on_backend(open_workspace(folder, settings, needs_variables=False), backend)
+    return Opened(workspace=workspace, ports=open_ports(workspace, settings, Silence()), actor=settings.actor)
+
+
+def opened_for(run: str, folder: Path) -> Opened:
+    """Open the project with the backend that keeps the run; the usual one when none does."""
+    usual, *others = backends(folder)
+    for backend in others:
+        project = opened_on(backend, folder)
+        with suppress(NotFoundError):
+            project.ports.store.run(RunId(run))
+            return project
+    return opened_on(usual, folder)
 
 
 def project_option(command: Command) -> Command:

@@ -25,7 +25,7 @@ def predict_command(
     body: BinaryIO, folder: Path, environment: str | None, content_type: str | None, accept: str, *, as_json: bool
 ) -> int:
     """Send BODY (a file, or - for standard input) to the endpoint and print its answer."""
-    project = opened(folder)
+    project = opened(folder, environment=environment)
     endpoint = environment_of(project.workspace, environment).endpoint
     if project.ports.endpoints.describe(endpoint) is None:
         raise NotFoundError(f"Nothing serves behind {endpoint} yet. Start a run: everfit run")

@@ -41,7 +41,7 @@ def _decide(  # noqa: PLR0913 - one argument an option
     dry_run: bool,
 ) -> int:
     progress = watcher(quiet=False, as_json=as_json)
-    project = opened(folder, progress)
+    project = opened(folder, progress, environment=environment)
     place = environment_of(project.workspace, environment)
     number = version if version is not None else latest_pending(place, project.workspace, project.ports).version
     newer = newer_champion(number, place, project.workspace, project.ports) if approved else None
@@ -146,7 +146,7 @@ def reject_command(  # noqa: PLR0913 - one argument an option
 def promote_command(version: int | None, folder: Path, environment: str, *, as_json: bool, dry_run: bool) -> int:
     """Take VERSION (default: what serves in ``promote_from``) to another environment, judged by its own gate."""
     progress = watcher(quiet=False, as_json=as_json)
-    project = opened(folder, progress, trains=True)
+    project = opened(folder, progress, trains=True, environment=environment)
     request = Request(environment=environment, promote=version, actor=project.actor)
     if environment_of(project.workspace, environment).promote_from is None:
         raise click.UsageError(f"The environment {environment} has no promote_from in everfit.yaml.")
@@ -176,7 +176,7 @@ def rollback_command(  # noqa: PLR0913 - one argument an option
     dry_run: bool,
 ) -> int:
     """Put the last version that served well back behind the endpoint, after verifying its bytes."""
-    project = opened(folder)
+    project = opened(folder, environment=environment)
     place = environment_of(project.workspace, environment)
     if dry_run:
         way = way_back(place, project.workspace, project.ports, version)

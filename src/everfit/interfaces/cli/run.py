@@ -55,10 +55,10 @@ def run_command(  # noqa: PLR0913 - one argument an option
     """
     request = Request(environment=environment, force=force, accept_schema=accept_schema)
     if dry_run:
-        project = opened(folder, trains=True)
+        project = opened(folder, trains=True, environment=environment)
         return show_preview(request, project, as_json=as_json)
     progress = watcher(quiet=quiet, as_json=as_json)
-    project = opened(folder, progress, trains=True)
+    project = opened(folder, progress, trains=True, environment=environment)
     with progress if isinstance(progress, Bar) else nullcontext():
         run = (
             _go_on(project, environment)

@@ -45,7 +45,7 @@ def trigger_command(  # noqa: PLR0913 - one argument an option
     accept_schema: bool,
 ) -> int:
     """Ask the service for a run: write a trigger event down and come back at once."""
-    project = opened(folder)
+    project = opened(folder, environment=environment)
     demand = Demand(
         actor=actor or project.actor,
         id=key,
@@ -81,7 +81,7 @@ def triggers_command(
     folder: Path, environment: str | None, end: str | None, run: str | None, limit: int, *, as_json: bool
 ) -> None:
     """Show what waits for a run and for what, then each event, newest first, and how it ended."""
-    project = opened(folder)
+    project = opened(folder, environment=environment)
     name = None if environment is None else environment_of(project.workspace, environment).name
     waiting = [row for row in waiting_rows(project.workspace, project.ports) if name in (None, row["environment"])]
     records = project.ports.inbox.events(
