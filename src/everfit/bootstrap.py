@@ -85,10 +85,10 @@ def is_on_aws(workspace: Workspace) -> bool:
 
 def _aws() -> ModuleType:
     try:
-        from everfit import bootstrap_aws  # noqa: PLC0415 - boto3 takes a while to load, and comes with an extra
+        from everfit.bootstrap_aws import ports  # noqa: PLC0415 - boto3 takes a while to load, and comes with an extra
     except ImportError as error:
         raise RequestError("backend: sagemaker needs what is not installed here: pip install 'everfit[aws]'") from error
-    return bootstrap_aws
+    return ports
 
 
 def ports_at(home: Path, settings: Settings, progress: Progress) -> Ports:

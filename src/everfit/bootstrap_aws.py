@@ -1,1 +1,0 @@
-"""Chooses the adapters of the AWS backend."""
