@@ -153,6 +153,26 @@ class Bench:
         )
         return strict.install(made)
 
+    def role(self, name: str, service: str = "sagemaker") -> str:
+        """Return the ARN of a new role that *service* may assume."""
+        trust = {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Action": "sts:AssumeRole",
+                    "Principal": {"Service": f"{service}.amazonaws.com"},
+                }
+            ],
+        }
+        iam = self.client("iam")
+        arn: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+        return arn
+
+    def interrupt(self, job: str, *, capacity: bool = True, region: str = "us-east-1") -> None:
+        """Take the spot instance of a training job away; without *capacity* no other comes in time."""
+        self.ask("interrupt", name=job, capacity=capacity, region=region)
+
     def image(self, uri: str, *, train: list[str] | None = None, serve: list[str] | None = None) -> None:
         """Give an image of one's own local programs; ``train`` and ``serve`` are added as their last argument."""
         self.ask("image", uri=uri, train=train, serve=serve)

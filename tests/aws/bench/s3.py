@@ -1,9 +1,6 @@
 """S3 as moto has it, with its 'Object Created' events sent to the bench's own event bus."""
 
-from typing import Any, cast
-
-from moto.s3.models import s3_backends
-
+from tests.aws.bench.account import bucket_of
 from tests.aws.bench.call import Call, Document
 from tests.aws.bench.errors import ACCOUNT, AwsError
 from tests.aws.bench.events import emit
@@ -11,11 +8,6 @@ from tests.aws.bench.operations import after, operation
 from tests.aws.bench.world import World
 
 REASONS = {"PutObject": "PutObject", "CompleteMultipartUpload": "CompleteMultipartUpload", "CopyObject": "CopyObject"}
-
-
-def bucket_of(name: str) -> Any | None:
-    """Return moto's bucket, None when there is none."""
-    return cast("Any", s3_backends[ACCOUNT]["aws"]).buckets.get(name)
 
 
 @after("s3", "PutBucketNotificationConfiguration")

@@ -6,7 +6,7 @@ from moto.moto_api._internal.models import moto_api_backend
 
 from tests.aws.bench.world import World
 
-MODULES = ("sts", "events", "s3")
+MODULES = ("sts", "events", "s3", "tags", "training", "processing")
 
 
 def load(world: World) -> None:

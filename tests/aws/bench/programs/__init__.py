@@ -1,0 +1,1 @@
+"""Programs that images have on board; each runs in a process of its own, with nothing but the standard library."""
