@@ -208,6 +208,50 @@ def test_only_a_version_that_exists_is_placed(world: World) -> None:
 # Decisions
 
 
+def elsewhere(standing: Standing, number: int = 7, artifact: str = "sha256:7") -> tuple[Version, Placement]:
+    """Return a version of another installation, and how it stands in its environment there."""
+    version = a_version(f"elsewhere-{number}", artifact, number)
+    placement = a_placement(a_verdict(artifact=artifact), number, "staging")
+    return version, replace(placement, standing=standing)
+
+
+def test_a_version_of_another_installation_keeps_its_number_and_evidence_and_serves_nothing(world: World) -> None:
+    version, placement = elsewhere(Standing.SERVING)
+    world.registry.adopt(version, placement)
+    world.registry.adopt(version, placement)
+    assert world.registry.versions("churn") == [version]
+    assert world.registry.placement("churn", "staging", 7) == replace(placement, standing=Standing.RETIRED)
+    assert world.registry.champion("churn", "staging") is None
+    assert world.registry.learnt("churn") == version.lineage["data"]
+
+
+def test_what_was_adopted_follows_a_rollback_where_it_came_from(world: World) -> None:
+    version, placement = elsewhere(Standing.SERVING)
+    world.registry.adopt(version, placement)
+    world.registry.adopt(version, replace(placement, standing=Standing.ROLLED_BACK))
+    assert world.registry.placement("churn", "staging", 7).standing is Standing.ROLLED_BACK
+
+
+@pytest.mark.parametrize("standing", [Standing.APPROVED, Standing.PENDING, Standing.REJECTED])
+def test_only_what_has_served_elsewhere_is_adopted(world: World, standing: Standing) -> None:
+    with pytest.raises(RefusedError, match="only what has served there"):
+        world.registry.adopt(*elsewhere(standing))
+    assert world.registry.versions("churn") == []
+
+
+def test_a_number_that_means_another_version_here_is_never_overwritten(world: World) -> None:
+    world.make(1)
+    with pytest.raises(RefusedError, match="both installations"):
+        world.registry.adopt(*elsewhere(Standing.SERVING, 1))
+    assert world.registry.version("churn", 1).artifact == "sha256:1"
+
+
+def test_a_verdict_about_other_bytes_is_not_adopted(world: World) -> None:
+    version, placement = elsewhere(Standing.SERVING)
+    with pytest.raises(RefusedError, match="verdict about its bytes"):
+        world.registry.adopt(replace(version, artifact="sha256:other"), placement)
+
+
 def test_a_decision_is_kept_with_who_when_why_and_what_was_seen(world: World) -> None:
     """Who, when and what evidence they saw is recorded."""
     world.make(1, VerdictOutcome.NEEDS_APPROVAL)

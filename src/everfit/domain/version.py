@@ -202,6 +202,32 @@ def judged(version: Version, before: Placement | None, new: Placement) -> Placem
     return replace(new, version=version.number, approval=None)
 
 
+def adopted(version: Version, kept: Version | None, placement: Placement) -> Placement:
+    """Return how a version of another installation is kept here: it has served there, and serves nothing here.
+
+    Args:
+        kept: what has its number here; None when nothing has.
+
+    Raises:
+        RefusedError: that is another version, or this one may not be promoted.
+    """
+    name = f"Version {version.number} of {version.model}"
+    if kept is not None and (kept.run, kept.artifact) != (version.run, version.artifact):
+        raise RefusedError(
+            f"{name} is {version.artifact} in {placement.environment} and {kept.artifact} here: both installations have "
+            "made a version of that number. Train on one of them only, or give the other one another model name."
+        )
+    if placement.standing not in (Standing.SERVING, Standing.RETIRED, Standing.ROLLED_BACK):
+        raise RefusedError(
+            f"{name} is {placement.standing.value} in {placement.environment}, and only what has served there may be "
+            "promoted."
+        )
+    if placement.verdict.artifact != version.artifact or not is_intact(placement.verdict):
+        raise RefusedError(f"{name} has no whole verdict about its bytes in {placement.environment}. Judge it again.")
+    is_back = placement.standing is Standing.ROLLED_BACK
+    return replace(placement, standing=Standing.ROLLED_BACK if is_back else Standing.RETIRED)
+
+
 def decided(placement: Placement, approval: Approval) -> Placement | None:
     """Return how the version stands after a person's decision, or None when the same decision was kept before."""
     name = f"Version {approval.version} of {approval.model}"

@@ -17,6 +17,7 @@ from everfit.domain.version import (
     Served,
     Version,
     VersionMove,
+    adopted,
     check_release,
     decided,
     judged,
@@ -73,6 +74,19 @@ class MemoryRegistry:
     def holds(self, artifact: str) -> bool:
         with self._turn:
             return any(one.artifact == artifact and key not in self._forgotten for key, one in self._versions.items())
+
+    def adopt(self, version: Version, placement: Placement) -> None:
+        key = (version.model, version.number)
+        with self._turn:
+            kept = self._versions.get(key)
+            if key in self._forgotten:
+                raise RefusedError(
+                    f"Version {version.number} of {version.model} was removed here, and no number is given twice. "
+                    "Promote a newer version."
+                )
+            after = adopted(version, kept, placement)
+            self._versions[key] = kept or version
+            self._keep(after)
 
     def place(self, claim: Claim, placement: Placement) -> None:
         _check_place(claim, placement.model, placement.environment)

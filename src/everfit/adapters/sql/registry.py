@@ -20,6 +20,7 @@ from everfit.domain.version import (
     Served,
     Version,
     VersionMove,
+    adopted,
     check_release,
     decided,
     judged,
@@ -72,6 +73,22 @@ class SqlRegistry:
         with self._database.transaction() as rows:
             held(rows, claim)
             self._judge(rows, self._version(rows, placement.model, placement.version), placement)
+
+    def adopt(self, version: Version, placement: Placement) -> None:
+        with self._database.transaction() as rows:
+            kept = registry_rows.version_of(rows, version.model, version.number)
+            if kept is None and registry_rows.is_forgotten(rows, version.model, version.number):
+                raise RefusedError(
+                    f"Version {version.number} of {version.model} was removed here, and no number is given twice. "
+                    "Promote a newer version."
+                )
+            after = adopted(version, kept, placement)
+            if kept is None:
+                registry_rows.add_version(rows, version)
+            registry_rows.add_verdict(rows, after)
+            registry_rows.keep_placement(rows, after)
+            if after.approval is not None and kept is None:
+                registry_rows.add_approval(rows, after.approval)
 
     def placement(self, model: str, environment: str, number: int) -> Placement:
         with self._database.reading() as rows:

@@ -57,6 +57,12 @@ def version_of(rows: Statements, model: str, number: int) -> Version | None:
     return None if row is None else _version(row)
 
 
+def is_forgotten(rows: Statements, model: str, number: int) -> bool:
+    """Return whether there was a version of that number that is in no list any more."""
+    query = "select 1 from version where model = :model and number = :number and forgotten is not null"
+    return rows.one(query, {"model": model, "number": number}) is not None
+
+
 def version_of_run(rows: Statements, run: str) -> Version | None:
     """Return the version that the run has made."""
     row = rows.one("select * from version where run = :run", {"run": run})

@@ -45,6 +45,16 @@ class Registry(Protocol):
         """Keep how an existing version stands in another environment, with that environment's own verdict."""
         ...
 
+    def adopt(self, version: Version, placement: Placement) -> None:
+        """Keep a version of another installation under its own number, with how it stood in an environment there.
+
+        What is kept of it already follows how it stands there now.
+
+        Raises:
+            RefusedError: another version has the number here, or it has never served there.
+        """
+        ...
+
     def placement(self, model: str, environment: str, number: int) -> Placement:
         """Return how the version stands, or raise ``NotFoundError``."""
         ...

@@ -24,7 +24,7 @@ from everfit.interfaces.cli.options import (
     reason_option,
 )
 from everfit.interfaces.cli.progress import Bar
-from everfit.interfaces.cli.run import finish, show_preview, watcher
+from everfit.interfaces.cli.run import finish, show_preview, watcher, with_adopted
 from everfit.interfaces.cli.telling import tell_now
 from everfit.interfaces.cli.version_number import VERSION
 
@@ -150,6 +150,7 @@ def promote_command(version: int | None, folder: Path, environment: str, *, as_j
     request = Request(environment=environment, promote=version, actor=project.actor)
     if environment_of(project.workspace, environment).promote_from is None:
         raise click.UsageError(f"The environment {environment} has no promote_from in everfit.yaml.")
+    request = with_adopted(request, folder, project)
     if dry_run:
         return show_preview(request, project, as_json=as_json)
     with progress if isinstance(progress, Bar) else nullcontext():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from everfit.application.adoption import adopt
 from everfit.application.overview import run_report
 from everfit.application.preview import preview
 from everfit.application.retraining import Request, environment_of, resume, retrain, unfinished
@@ -56,20 +57,31 @@ def run_command(  # noqa: PLR0913 - one argument an option
     request = Request(environment=environment, force=force, accept_schema=accept_schema)
     if dry_run:
         project = opened(folder, trains=True, environment=environment)
-        return show_preview(request, project, as_json=as_json)
+        return show_preview(with_adopted(request, folder, project), project, as_json=as_json)
     progress = watcher(quiet=quiet, as_json=as_json)
     project = opened(folder, progress, trains=True, environment=environment)
     with progress if isinstance(progress, Bar) else nullcontext():
         run = (
             _go_on(project, environment)
             if only_resume
-            else retrain(_signed(request, project), project.workspace, project.ports)
+            else retrain(_signed(with_adopted(request, folder, project), project), project.workspace, project.ports)
         )
     if run is None:
         words = "No run was interrupted; there is nothing to resume."
         print_json({"run": None, "reason": words}) if as_json else print(words)
         return exit_codes.OK
     return finish(run, project, as_json=as_json)
+
+
+def with_adopted(request: Request, folder: Path, project: Opened) -> Request:
+    """Return the request with the version that it promotes, brought here when it is on another backend."""
+    place = environment_of(project.workspace, request.environment)
+    source = place.promote_from
+    if source is None or source in project.workspace.project.environments:
+        return request
+    other = opened(folder, environment=source)
+    number = adopt(request.promote, source, project.workspace, other.ports, project.ports)
+    return replace(request, promote=number)
 
 
 def show_preview(request: Request, project: Opened, *, as_json: bool) -> int:
