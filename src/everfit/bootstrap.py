@@ -21,7 +21,8 @@ from everfit.adapters.local.home import FILE, home_of
 from everfit.adapters.local.ids import TimedIds
 from everfit.adapters.local.jobs import LocalJobs
 from everfit.adapters.local.machine import LocalMachine
-from everfit.adapters.local.project_file import read_project
+from everfit.adapters.local.generated_files import standings, top_of, write_generated
+from everfit.adapters.local.project_file import read_ci_project, read_project
 from everfit.adapters.local.project_template import KINDS, write_template
 from everfit.adapters.local.restore import Restored, restore_backup
 from everfit.adapters.local.service_lock import Holder, ServiceLock
@@ -47,6 +48,8 @@ from everfit.application.ports.repositories import Repositories
 from everfit.application.ports.tokens import Tokens
 from everfit.application.ports.topics import Topics
 from everfit.application.workspace import Workspace
+from everfit.domain.ci.generated import GeneratedFile, Standing
+from everfit.domain.ci.project import CiProject
 from everfit.domain.errors import RequestError
 from everfit.domain.project import Backend, Data, Environment, Project
 from everfit.domain.record import instant
@@ -333,3 +336,21 @@ TEMPLATES = KINDS
 def write_project(kind: str, folder: Path) -> list[str]:
     """Write a small working project and return its files; nothing that exists is overwritten."""
     return write_template(kind, folder)
+
+
+def project_for_ci(folder: Path) -> CiProject:
+    """Return what workflows need to know of the project in *folder*."""
+    return read_ci_project(folder)
+
+
+def write_workflows(
+    folder: Path, files: Sequence[GeneratedFile], *, write: bool, force: bool = False
+) -> Mapping[str, Standing]:
+    """Return how each file stands to the one in the repository of *folder*, after writing them all or nothing.
+
+    Args:
+        write: False only looks.
+        force: whether what a person has changed is written over.
+    """
+    top = top_of(folder)
+    return write_generated(top, files, force=force) if write else standings(top, files)

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from everfit.adapters.local.generated_files import top_of
 from everfit.adapters.local.time_zones import time_zones
 from everfit.adapters.local.yaml_document import read_document
+from everfit.domain.ci.project import CiProject, ci_project
 from everfit.domain.document import Reading
 from everfit.domain.errors import ProjectError
 from everfit.domain.project import Project
@@ -30,6 +32,18 @@ def read_project(
     reading = Reading(file=FILE_NAME, needs_variables=needs_variables)
     document = read_document(_content(folder, reading) if content is None else content, reading)
     return project_of(document, variables, time_zones, reading)
+
+
+def read_ci_project(folder: Path) -> CiProject:
+    """Return what workflows need to know of the project in *folder*, whatever its ``${NAME}`` stand for.
+
+    Raises:
+        ProjectError: with every problem that was found.
+        RequestError: none of its environments is on AWS.
+    """
+    reading = Reading(file=FILE_NAME, needs_variables=False)
+    below = folder.resolve().relative_to(top_of(folder)).as_posix()
+    return ci_project(read_document(_content(folder, reading), reading), "" if below == "." else below, reading)
 
 
 def _content(folder: Path, reading: Reading) -> bytes:

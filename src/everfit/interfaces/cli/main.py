@@ -40,6 +40,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "doctor": ("doctor", "Examine the installation and say what to mend."),
     "alerts": ("alerts", "Show what was told to whom, and test the channels."),
     "tokens": ("tokens", "Say who may call the service over HTTP, and as what."),
+    "ci": ("ci", "Write workflows for GitHub Actions or GitLab CI."),
     "backup": ("backup", "Write the whole installation into one file, while it works."),
     "restore": ("backup", "Make an installation again out of a backup."),
     "demo": ("demo", "Tell the whole story on real data, in a minute."),
