@@ -1,4 +1,4 @@
-"""One fixture for every contract suite: each test runs in memory, over SQLite and over Postgres.
+"""One fixture for every contract suite: each test runs in memory, over SQLite, over Postgres and over S3.
 
 A suite asks for ``database`` and makes what it tests from it::
 
@@ -11,20 +11,44 @@ A fixture that needs a real database alone asks for ``sql_database``.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.adapters.sql.database import Database
+from tests.aws_bench import BUCKET
 
-IN_SQL = ("sqlite", "postgres")
+if TYPE_CHECKING:
+    from everfit.adapters.aws.clients import Clients
+    from everfit.adapters.aws.database import S3Database
+    from everfit.domain.aws import AwsPlace
+
+IN_SQL = ("sqlite", "postgres", "s3")
 
 
 @pytest.fixture
 def sqlite_database(tmp_path: Path) -> Iterator[SqliteDatabase]:
     """A new file with the newest schema."""
     database = SqliteDatabase(tmp_path / "state.db")
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def s3_place(aws_clients: "Clients") -> "AwsPlace":
+    """A place of its own in the bench's bucket."""
+    from everfit.domain.aws import aws_place  # noqa: PLC0415
+
+    return aws_place("churn", "production", {"region": aws_clients.region, "bucket": BUCKET}, {})
+
+
+@pytest.fixture
+def s3_database(aws_clients: "Clients", s3_place: "AwsPlace") -> "Iterator[S3Database]":
+    """A new state in the bench's S3 with the newest schema."""
+    from everfit.adapters.aws.database import S3Database  # noqa: PLC0415
+
+    database = S3Database(aws_clients, s3_place)
     yield database
     database.close()
 

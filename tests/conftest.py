@@ -10,16 +10,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.backends import database, sql_database, sqlite_database
+from tests.aws_bench import aws_clients, aws_environment, bench, bench_server, shared_clients
+from tests.backends import database, s3_database, s3_place, sql_database, sqlite_database
 from tests.postgres import FOLDERS, own_postgres_server, postgres_database, postgres_server, postgres_url
 from tests.stored import SHARED_MEMORY
 
 __all__ = [
+    "aws_clients",
+    "aws_environment",
+    "bench",
+    "bench_server",
     "database",
     "own_postgres_server",
     "postgres_database",
     "postgres_server",
     "postgres_url",
+    "s3_database",
+    "s3_place",
+    "shared_clients",
     "sql_database",
     "sqlite_database",
 ]

@@ -23,7 +23,7 @@ from everfit.adapters.local.restore import Restored, restore_backup
 from everfit.adapters.local.service_lock import Holder, ServiceLock
 from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.adapters.memory.clock import SettableClock
-from everfit.adapters.sql.database import Database, known_migrations
+from everfit.adapters.sql.database import Database, Kind, known_migrations
 from everfit.adapters.sql.registry import SqlRegistry
 from everfit.adapters.sql.sqlite_statements import SQLITE_MIGRATIONS
 from everfit.adapters.sql.state_rows import lines_of, tables_of
@@ -107,7 +107,7 @@ def test_either_kind_is_restored_into_either_kind(
 
 def test_every_table_is_saved(sql_database: Database) -> None:
     with sql_database.reading() as rows:
-        if isinstance(sql_database, SqliteDatabase):
+        if sql_database.kind is Kind.SQLITE:
             sql = "select name from sqlite_master where type = 'table' and name not like 'sqlite_%'"
         else:
             sql = "select tablename as name from pg_tables where schemaname = current_schema()"
