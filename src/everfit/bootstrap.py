@@ -16,12 +16,13 @@ from everfit.adapters.local.code import LocalCode
 from everfit.adapters.local.data_source import LocalDataSource
 from everfit.adapters.local.endpoints import LocalEndpoints
 from everfit.adapters.local.event_archive import LocalEventArchive
+from everfit.adapters.local.generated_files import standings, top_of, write_generated
 from everfit.adapters.local.heart import ThreadHeart
 from everfit.adapters.local.home import FILE, home_of
 from everfit.adapters.local.ids import TimedIds
 from everfit.adapters.local.jobs import LocalJobs
 from everfit.adapters.local.machine import LocalMachine
-from everfit.adapters.local.generated_files import standings, top_of, write_generated
+from everfit.adapters.local.project_file import FILE_NAME as PROJECT_FILE
 from everfit.adapters.local.project_file import read_ci_project, read_project
 from everfit.adapters.local.project_template import KINDS, write_template
 from everfit.adapters.local.restore import Restored, restore_backup
@@ -40,9 +41,11 @@ from everfit.adapters.sql.replies import SqlReplies
 from everfit.adapters.sql.run_store import SqlRunStore
 from everfit.adapters.sql.tokens import SqlTokens
 from everfit.application.archiving import archive_events
+from everfit.application.backends import on_backend
 from everfit.application.journal import LEASE
 from everfit.application.ports import Catalog, Clock, Inbox, Ports, Progress, Source
 from everfit.application.ports.figures import Figures
+from everfit.application.ports.listings import Listings
 from everfit.application.ports.replies import Replies
 from everfit.application.ports.repositories import Repositories
 from everfit.application.ports.tokens import Tokens
@@ -50,7 +53,7 @@ from everfit.application.ports.topics import Topics
 from everfit.application.workspace import Workspace
 from everfit.domain.ci.generated import GeneratedFile, Standing
 from everfit.domain.ci.project import CiProject
-from everfit.domain.errors import RequestError
+from everfit.domain.errors import Problem, ProjectError, RequestError
 from everfit.domain.project import Backend, Data, Environment, Project
 from everfit.domain.record import instant
 from everfit.settings import Settings
@@ -77,7 +80,9 @@ def open_workspace(
 def open_ports(workspace: Workspace, settings: Settings, progress: Progress) -> Ports:
     """Return the backend that the environments of the project are on, which is one and the same for all of them."""
     if is_on_aws(workspace):
-        return _aws().open_aws_ports(workspace, settings, progress, state_folder(Path(workspace.folder), settings))
+        home = state_folder(Path(workspace.folder), settings)
+        found: Ports = _aws().open_aws(workspace, settings, progress, home).ports
+        return found
     return ports_at(state_folder(Path(workspace.folder), settings), settings, progress)
 
 
@@ -206,19 +211,46 @@ class Installation:
     access: Access
 
 
-def open_installation(home: Path, folders: Sequence[Path], settings: Settings, progress: Progress) -> Installation:
-    """Return the installation of the projects in and below *folders*, with its state in *home*."""
+def open_installation(
+    home: Path, folders: Sequence[Path], settings: Settings, progress: Progress, backend: Backend = Backend.LOCAL
+) -> Installation:
+    """Return the installation of the projects in and below *folders*, with the environments that are on *backend*.
+
+    Args:
+        home: with its state, or, on AWS, with what is copied here for a while.
+    """
+    if backend is Backend.SAGEMAKER:
+        return _open_on_aws(home, folders, settings, progress)
     database = open_database(home, settings)
     ports = _ports(home, settings, progress, database)
     return Installation(
         home=home,
         ports=ports,
-        catalog=_catalog(home, folders, settings, ports),
+        catalog=_catalog(home, folders, settings, ports, backend),
         changes=Changes(database, POSTGRES if settings.database else SQLITE),
         is_alone=settings.database is None,
         archive=partial(archive_events, LocalEventArchive(home), ports, kept=settings.kept_events),
-        sources=partial(_sources, home, ports),
+        sources=partial(_sources, home, ports, None),
         access=_access(home, settings, database, ports.clock),
+    )
+
+
+def _open_on_aws(home: Path, folders: Sequence[Path], settings: Settings, progress: Progress) -> Installation:
+    if len(folders) != 1 or not (folders[0] / PROJECT_FILE).is_file():
+        raise RequestError("A service on AWS serves one project: name the folder that holds its everfit.yaml.")
+    workspace = on_backend(open_workspace(folders[0], settings), Backend.SAGEMAKER)
+    if not workspace.project.environments:
+        raise RequestError(f"No environment of {workspace.model} is on AWS; leave out --backend sagemaker.")
+    on_aws = _aws().open_aws(workspace, settings, progress, home)
+    return Installation(
+        home=home,
+        ports=on_aws.ports,
+        catalog=_catalog(home, folders, settings, on_aws.ports, Backend.SAGEMAKER),
+        changes=on_aws.changes,
+        is_alone=False,
+        archive=partial(archive_events, on_aws.archive, on_aws.ports, kept=settings.kept_events),
+        sources=partial(_sources, home, on_aws.ports, on_aws.listings),
+        access=_access(home, settings, on_aws.database, on_aws.ports.clock),
     )
 
 
@@ -242,13 +274,13 @@ def open_tokens(folder: Path, settings: Settings) -> Tokens:
 
 
 @contextmanager
-def keeping(home: Path, settings: Settings) -> Generator[Callable[[str], None]]:
+def keeping(home: Path, settings: Settings, backend: Backend = Backend.LOCAL) -> Generator[Callable[[str], None]]:
     """Keep the state folder for the service of this process, and give what notes where that answers.
 
     Raises:
         BusyError: another service keeps it, and the database is a file.
     """
-    lock = ServiceLock(home, shared=settings.database is not None)
+    lock = ServiceLock(home, shared=settings.database is not None or backend is Backend.SAGEMAKER)
     holder = Holder(process=this_process().name, since=SystemClock().now().isoformat(timespec="seconds"))
     with lock.held(holder):
         yield lambda url: lock.note(replace(holder, url=url))
@@ -272,16 +304,27 @@ def service_home(folders: Sequence[Path], settings: Settings) -> Path:
     return homes.pop()
 
 
-def _catalog(home: Path, folders: Sequence[Path], settings: Settings, ports: Ports) -> Catalog:
+def _catalog(
+    home: Path, folders: Sequence[Path], settings: Settings, ports: Ports, backend: Backend = Backend.LOCAL
+) -> Catalog:
     from everfit.adapters.local.catalog import FolderCatalog  # noqa: PLC0415 - only a service reads whole trees
 
     def read(folder: Path, content: bytes) -> Workspace:
-        return open_workspace(folder, settings, content=content)
+        workspace = on_backend(open_workspace(folder, settings, content=content), backend)
+        if not workspace.project.environments:
+            other = Backend.LOCAL if backend is Backend.SAGEMAKER else Backend.SAGEMAKER
+            message = (
+                f"no environment of {workspace.model} is on the backend {backend.value}, which this service serves"
+            )
+            raise ProjectError([Problem(message=message, expected=f"everfit up --backend {other.value}")])
+        return workspace
 
     return FolderCatalog(folders, read, home, ports)
 
 
-def _sources(home: Path, ports: Ports, inbox: Inbox, wake: Callable[[str], None]) -> Mapping[str, Source]:
+def _sources(
+    home: Path, ports: Ports, listings: Listings | None, inbox: Inbox, wake: Callable[[str], None]
+) -> Mapping[str, Source]:
     # Only a service watches, and what it watches with takes a while to load.
     from everfit.adapters.local.listings import LocalListings  # noqa: PLC0415
     from everfit.adapters.local.repositories import LocalRepositories  # noqa: PLC0415
@@ -293,7 +336,7 @@ def _sources(home: Path, ports: Ports, inbox: Inbox, wake: Callable[[str], None]
     watch = DataPorts(
         inbox=inbox,
         outbox=ports.outbox,
-        listings=LocalListings(home),
+        listings=listings or LocalListings(home),
         folders=WatchedFolders(home, partial(wake, "data")),
         store=ports.store,
         registry=ports.registry,

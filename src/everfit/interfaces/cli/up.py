@@ -9,6 +9,7 @@ import click
 
 from everfit.domain.amounts import counted
 from everfit.domain.errors import RequestError
+from everfit.domain.project import Backend
 from everfit.interfaces.cli.json_version import JSON_VERSION
 from everfit.interfaces.cli.options import json_option
 
@@ -34,8 +35,17 @@ PACKAGES: Final = ("apprise", "cryptography", "fastapi", "prometheus_client", "w
     type=click.FloatRange(0, 86_400),
     help="Seconds for what is under way when the service is to end.",
 )
+@click.option(
+    "--backend",
+    type=click.Choice([backend.value for backend in Backend]),
+    default=Backend.LOCAL.value,
+    show_default=True,
+    help="Serve the environments that are on this backend; on AWS, of one project.",
+)
 @json_option
-def up_command(folders: tuple[Path, ...], host: str, port: int, workers: int, grace: float, *, as_json: bool) -> int:
+def up_command(  # noqa: PLR0913 - one argument an option
+    folders: tuple[Path, ...], host: str, port: int, workers: int, grace: float, backend: str, *, as_json: bool
+) -> int:
     """Serve the projects in each DIR (default: this folder), which is a project or a tree of them.
 
     Triggers start runs, an HTTP API answers, approvals are waited for. SIGTERM lets what is under way come to a safe
@@ -49,7 +59,7 @@ def up_command(folders: tuple[Path, ...], host: str, port: int, workers: int, gr
     from everfit.interfaces.service.process import serve  # noqa: PLC0415 - the packages are not always there
 
     said = _say_as_json if as_json else _say
-    return serve(folders or (Path(),), (host, port), workers=workers, grace=grace, said=said)
+    return serve(folders or (Path(),), (host, port), backend=Backend(backend), workers=workers, grace=grace, said=said)
 
 
 def _is_there(package: str) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from everfit.application.ports import Catalog
 from everfit.bootstrap import keeping, open_installation, service_home
 from everfit.domain.access import check_exposure
+from everfit.domain.project import Backend
 from everfit.interfaces.service.http_app import app_of
 from everfit.interfaces.service.log import LOG, open_log
 from everfit.interfaces.service.notify import notify
@@ -29,19 +30,26 @@ class Ready:
 
 
 def serve(
-    folders: Sequence[Path], address: tuple[str, int], *, workers: int, grace: float, said: Callable[[Ready], None]
+    folders: Sequence[Path],
+    address: tuple[str, int],
+    *,
+    backend: Backend,
+    workers: int,
+    grace: float,
+    said: Callable[[Ready], None],
 ) -> int:
     """Serve the projects below the folders until a signal asks for the end; return the exit code.
 
     Args:
         address: to answer at.
+        backend: whose environments are served.
         grace: seconds for what is under way at the end.
         said: is told when the service is up.
     """
     settings = read_settings()
     home = service_home(folders, settings)
-    with keeping(home, settings) as note, ExitStack() as ending:
-        installation = open_installation(home, folders, settings, LoggedProgress("everfit"))
+    with keeping(home, settings, backend) as note, ExitStack() as ending:
+        installation = open_installation(home, folders, settings, LoggedProgress("everfit"), backend)
         check_exposure(address[0], installation.access.tokens.tokens())
         listening = ending.enter_context(taken_address(*address))
         url = url_of(listening)
