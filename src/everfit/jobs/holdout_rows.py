@@ -54,10 +54,14 @@ class Holdout:
     left_out: int = 0
 
 
-def write_requests(source: Source, file: IO[bytes]) -> Holdout:
-    """Write the requests for every row of the holdout to *file* and return what they will be judged by."""
+def write_requests(source: Source, file: IO[bytes], *, inline: bool = False) -> Holdout:
+    """Write the requests for every row of the holdout to *file* and return what they will be judged by.
+
+    Args:
+        inline: images are copied into *file*, for a reader that has not got the holdout.
+    """
     if source.format == "images":
-        return _write_images(source, file)
+        return _write_images(source, file, inline=inline)
     if source.target is None:
         raise RequestError("The project names no data.target, so nothing can be compared with the predictions.")
     holdout = Holdout(parts={f"{column}={value}": [] for column in source.slices for value in source.slices[column]})
@@ -72,10 +76,14 @@ def write_requests(source: Source, file: IO[bytes]) -> Holdout:
     return holdout
 
 
-def write_timed_requests(source: Source, file: IO[bytes]) -> None:
-    """Write only the requests by which the time of an answer is measured."""
+def write_timed_requests(source: Source, file: IO[bytes], *, inline: bool = False) -> None:
+    """Write only the requests by which the time of an answer is measured.
+
+    Args:
+        inline: as for ``write_requests``.
+    """
     if source.format == "images":
-        _write_each_image(_images(source)[:TIMED_REQUESTS], file, timed=True)
+        _write_each_image(_images(source)[:TIMED_REQUESTS], file, timed=True, inline=inline)
         return
     rows = islice(records(source), TIMED_REQUESTS)
     asked = [{name: value for name, value in record.items() if name != source.target} for record in rows]
@@ -229,11 +237,11 @@ def _with_kinds(source: Source) -> Source:
     return replace(source, kinds=kinds)
 
 
-def _write_images(source: Source, file: IO[bytes]) -> Holdout:
+def _write_images(source: Source, file: IO[bytes], *, inline: bool) -> Holdout:
     """Write one request for each image; the folder it lies in is its label."""
     paths = _images(source)
-    _write_each_image(paths, file, timed=False)
-    _write_each_image(paths[:: -(-len(paths) // TIMED_REQUESTS)], file, timed=True)
+    _write_each_image(paths, file, timed=False, inline=inline)
+    _write_each_image(paths[:: -(-len(paths) // TIMED_REQUESTS)], file, timed=True, inline=inline)
     return Holdout(actual=[path.relative_to(source.folder).parts[0] for path in paths])
 
 
@@ -244,7 +252,8 @@ def _images(source: Source) -> list[Path]:
     return paths
 
 
-def _write_each_image(paths: Sequence[Path], file: IO[bytes], *, timed: bool) -> None:
+def _write_each_image(paths: Sequence[Path], file: IO[bytes], *, timed: bool, inline: bool) -> None:
     for path in paths:
-        request = Request(body=b"", content_type=IMAGE_TYPES[path.suffix.lower()], rows=1, timed=timed)
-        write_request(file, request, path)
+        body = path.read_bytes() if inline else b""
+        request = Request(body=body, content_type=IMAGE_TYPES[path.suffix.lower()], rows=1, timed=timed)
+        write_request(file, request, None if inline else path)

@@ -29,6 +29,8 @@ class Side:
         script: handlers below its ``code``; None means the default.
         version: its number; None when it has none yet.
         error: why it cannot even be tried, such as an artifact that is not the one that was kept.
+        answered: folder with what it answered in a job of its own; None when it is still to be asked.
+        evaluated: folder with what the user's own scorer wrote about it in a job of its own.
     """
 
     name: str
@@ -37,6 +39,8 @@ class Side:
     script: str | None
     version: int | None
     error: str | None = None
+    answered: str | None = None
+    evaluated: str | None = None
 
 
 def side_from_json(name: str, data: Mapping[str, object]) -> Side:
@@ -48,16 +52,28 @@ def side_from_json(name: str, data: Mapping[str, object]) -> Side:
         script=cast("str | None", data.get("script")),
         version=cast("int | None", data.get("version")),
         error=cast("str | None", data.get("error")),
+        answered=cast("str | None", data.get("answered")),
+        evaluated=cast("str | None", data.get("evaluated")),
     )
 
 
 def time_answers(side: Side, requests: Path, timeout: float) -> dict[str, object]:
     """Return how long the answers to timed *requests* take, or the reason why that is not known."""
-    if side.error is not None:
-        return {"reason": side.error}
-    replies = requests.with_name(f"{side.name}.replies")
-    problem = run_scorer(side, (requests, replies, requests.with_name(f"{side.name}.error")), timeout)
+    replies, problem = answers_of(side, requests, timeout)
     return latency(replies) if problem is None else {"reason": problem}
+
+
+def answers_of(side: Side, requests: Path, timeout: float) -> tuple[Path, str | None]:
+    """Return where the answers to *requests* lie, and what went wrong, or None; ask unless that was done already."""
+    if side.error is not None:
+        return requests, side.error
+    if side.answered is not None:
+        replies, error = Path(side.answered, "replies"), Path(side.answered, "error")
+        if error.exists():
+            return replies, error.read_text(encoding="utf-8")
+        return replies, None if replies.exists() else "it left no answers"
+    replies, error = requests.with_name(f"{side.name}.replies"), requests.with_name(f"{side.name}.error")
+    return replies, run_scorer(side, (requests, replies, error), timeout)
 
 
 def run_scorer(side: Side, paths: tuple[Path, Path, Path], timeout: float) -> str | None:

@@ -55,6 +55,7 @@ def _spec(context: Context) -> JobSpec:
         **context.ports.data.location(snapshot),
         **data_parameters(data),
         "task": context.project.task.value,
+        "content_type": context.project.serve.content_type,
         "reference": reference(context),
         "cutoff": _cutoff(context),
         "sample": context.sample,
