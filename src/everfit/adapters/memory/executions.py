@@ -1,0 +1,33 @@
+"""Executions that a test goes on with by hand."""
+
+from dataclasses import replace
+
+from everfit.application.ports.clock import Clock
+from everfit.application.ports.executions import Execution
+from everfit.domain.run import RunId
+
+
+class MemoryExecutions:
+    """Implements ``Executions``; ``started`` holds every one of them, in order."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._executions: dict[RunId, list[Execution]] = {}
+        self.started: list[tuple[RunId, int]] = []
+
+    def newest(self, run: RunId) -> Execution | None:
+        known = self._executions.get(run)
+        return known[-1] if known else None
+
+    def start(self, run: RunId, number: int = 1) -> bool:
+        known = self._executions.setdefault(run, [])
+        if any(execution.number == number for execution in known):
+            return False
+        known.append(Execution(number=number))
+        self.started.append((run, number))
+        return True
+
+    def end(self, run: RunId, *, has_failed: bool = False) -> None:
+        """End the newest execution of the run."""
+        known = self._executions[run]
+        known[-1] = replace(known[-1], ended=self._clock.now(), has_failed=has_failed)

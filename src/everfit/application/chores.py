@@ -1,0 +1,219 @@
+"""What a service does all the time, as one pass that something calls each minute.
+
+Every chore leaves what it knows in the state, so that a pass may be missed, cut or made twice. One that fails keeps
+nobody else from theirs, and people are told of it once.
+"""
+
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Final
+
+from everfit.application.alerting import tell
+from everfit.application.approvals import expire_approvals
+from everfit.application.dead_man import watch_for_silence
+from everfit.application.dispatch import Held, dispatch
+from everfit.application.ports import Ports, Source
+from everfit.application.ports.executions import Execution, Executions
+from everfit.application.retraining import is_decided
+from everfit.application.workspace import Workspace
+from everfit.domain.errors import EverfitError, StateError
+from everfit.domain.notice import Notice, NoticeKind
+from everfit.domain.project import Environment
+from everfit.domain.run import Outcome, Run
+from everfit.domain.secret import hidden
+
+FIRST_PAUSE: Final = timedelta(minutes=1)
+LONGEST_PAUSE: Final = timedelta(hours=1)
+"""How long a run rests whose executions fail; it grows with their number."""
+PART: Final = "the chores of the stack"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What a stack keeps: one model in one environment.
+
+    Args:
+        workspace: the project with this environment alone, see ``alone``.
+        whole: the project with every environment whose state is in the same place: whoever tells of one tells of all,
+            since a channel is the project's.
+        sources: of events, by name; they have been given the workspace.
+    """
+
+    workspace: Workspace
+    whole: Workspace
+    environment: str
+    ports: Ports
+    sources: Mapping[str, Source]
+    executions: Executions
+
+    @property
+    def workspaces(self) -> Mapping[str, Workspace]:
+        """The workspace, by the name of its model."""
+        return {self.workspace.model: self.workspace}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticked:
+    """What a pass came to.
+
+    Args:
+        done: what was done, in words, by chore; a chore that had nothing to do is not in it.
+        troubles: what went wrong, by chore.
+    """
+
+    done: Mapping[str, str]
+    troubles: Mapping[str, str]
+
+
+Chore = Callable[[Kept, datetime], str | None]
+"""Does it, and returns in words what was done; None for nothing."""
+
+
+def alone(workspace: Workspace, environment: Environment) -> Workspace:
+    """Return the project with one environment: a stack does nothing for the others."""
+    return _with_only(workspace, {environment.name})
+
+
+def beside(workspace: Workspace, environment: Environment) -> Workspace:
+    """Return the project with every environment whose state is where this one's is."""
+    home = None if environment.aws is None else (environment.aws.region, environment.aws.home)
+    places = {name: each.aws for name, each in workspace.project.environments.items()}
+    there = {name for name, aws in places.items() if aws is not None and (aws.region, aws.home) == home}
+    return _with_only(workspace, {environment.name, *there})
+
+
+def _with_only(workspace: Workspace, names: Set[str]) -> Workspace:
+    project = workspace.project
+    triggers = tuple(
+        replace(trigger, environments=kept)
+        for trigger in project.triggers
+        if (kept := tuple(name for name in trigger.environments if name in names))
+    )
+    environments = {name: each for name, each in project.environments.items() if name in names}
+    return replace(workspace, project=replace(project, environments=environments, triggers=triggers))
+
+
+def tick(kept: Kept, now: datetime) -> Ticked:
+    """Do every chore once.
+
+    Raises:
+        StateError: the state cannot be used at all, so that nobody could be told of anything.
+    """
+    done: dict[str, str] = {}
+    troubles: dict[str, str] = {}
+    for name, chore in _chores(kept).items():
+        if kept.ports.leaving():
+            break
+        try:
+            words = chore(kept, now)
+        except StateError:
+            raise
+        except EverfitError as error:
+            troubles[name] = hidden(str(error), kept.workspace.project.secrets)
+            _tell_of(name, troubles[name], kept, now)
+        except Exception as error:  # noqa: BLE001 - one chore that breaks must not take the others with it in silence
+            troubles[name] = f"an error of Everfit's own: {error!r}"
+            _tell_of(name, troubles[name], kept, now)
+        else:
+            if words is not None:
+                done[name] = words
+    return Ticked(done=done, troubles=troubles)
+
+
+def dispatched(kept: Kept) -> Run | None:
+    """Start the run that is due, with an execution of its own; None when none may start."""
+    answer = dispatch(kept.workspace.model, kept.environment, kept.workspace, kept.ports)
+    if answer is None or isinstance(answer, Held):
+        return None
+    # When this fails the run is in the state all the same, and the next pass gives it its execution.
+    kept.executions.start(answer.id)
+    return answer
+
+
+def may_go_on(newest: Execution | None, now: datetime) -> int | None:
+    """Return the number of the execution that a run may get now; None when it has one, or one failed just now."""
+    if newest is None:
+        return 1
+    if newest.ended is None:
+        return None
+    pause = min(FIRST_PAUSE * 2 ** min(newest.number - 1, 10), LONGEST_PAUSE) if newest.has_failed else timedelta(0)
+    return newest.number + 1 if newest.ended + pause <= now else None
+
+
+def _chores(kept: Kept) -> Mapping[str, Chore]:
+    looks = {name: _look(source) for name, source in kept.sources.items()}
+    return {
+        **looks,
+        "approvals": _expire,
+        "runs": _dispatch,
+        "executions": _go_on,
+        "silence": _watch,
+        "alerts": _tell,
+    }
+
+
+def _look(source: Source) -> Chore:
+    def look(kept: Kept, now: datetime) -> str | None:
+        del kept
+        source.look(now)
+        return None
+
+    return look
+
+
+def _expire(kept: Kept, now: datetime) -> str | None:
+    del now
+    expired = expire_approvals(kept.workspaces, kept.ports)
+    return f"nobody decided in time about {', '.join(run.id for run in expired)}" if expired else None
+
+
+def _dispatch(kept: Kept, now: datetime) -> str | None:
+    del now
+    run = dispatched(kept)
+    return None if run is None else f"{run.id} starts: {run.cause}"
+
+
+def _go_on(kept: Kept, now: datetime) -> str | None:
+    """Give each run that can be gone on with an execution, unless it has one."""
+    started: list[str] = []
+    for run in kept.ports.store.open():
+        if (run.model, run.environment) != (kept.workspace.model, kept.environment):
+            continue
+        if run.outcome is Outcome.NEEDS_APPROVAL and not is_decided(run, kept.ports):
+            continue
+        number = may_go_on(kept.executions.newest(run.id), now)
+        if number is not None and kept.executions.start(run.id, number):
+            started.append(run.id)
+    return f"{', '.join(started)} go on" if started else None
+
+
+def _watch(kept: Kept, now: datetime) -> str | None:
+    del now
+    count = watch_for_silence(kept.workspaces, kept.ports)
+    return f"{count} noted" if count else None
+
+
+def _tell(kept: Kept, now: datetime) -> str | None:
+    del now
+    found = tell({kept.whole.model: kept.whole}, kept.ports)
+    failed = sum(words is not None for words in found.values())
+    return f"{len(found) - failed} delivered, {failed} to be tried again" if found else None
+
+
+def _tell_of(name: str, words: str, kept: Kept, now: datetime) -> None:
+    """Note the trouble, once a day while it lasts."""
+    cause = sha256(words.encode()).hexdigest()[:16]
+    place = f"{kept.workspace.model}:{kept.environment}"
+    notice = Notice(
+        id=f"{NoticeKind.TROUBLE.value}:{place}:{name}:{cause}:{now.date().isoformat()}",
+        kind=NoticeKind.TROUBLE,
+        model=kept.workspace.model,
+        environment=kept.environment,
+        run=None,
+        cause=f"{PART}:{name}:{cause}",
+        at=now,
+        facts={"part": f"{PART} ({name})", "reason": words},
+    )
+    kept.ports.outbox.note(notice)
