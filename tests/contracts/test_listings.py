@@ -12,9 +12,9 @@ import duckdb
 import fsspec  # type: ignore[import-untyped]
 import pytest
 
+from everfit.adapters.files.row_counts import RowCount
 from everfit.adapters.local.data_source import LocalDataSource
 from everfit.adapters.local.listings import LocalListings
-from everfit.adapters.local.row_counts import RowCount
 from everfit.adapters.local.sources import source_of
 from everfit.domain.errors import BackendError, NotFoundError, RequestError, StateError
 from everfit.domain.listing import Changed, ListedFile, changes, difference, order_of

@@ -3,16 +3,16 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from everfit.adapters.local.archive import Member, extract_archive, write_archive
-from everfit.adapters.local.disk import alone, incoming, put_file, put_folder, remove_folder, replace_file, writing
-from everfit.adapters.local.objects import digest_of
-from everfit.adapters.local.tree import Tree, TreeFile, read_error
+from everfit.adapters.files.archive import extract_archive, write_archive
+from everfit.adapters.files.digests import digest_of
+from everfit.adapters.files.disk import alone, incoming, put_file, put_folder, remove_folder, replace_file, writing
+from everfit.adapters.files.packing import package_members, plain_digest, size_of
+from everfit.adapters.files.tree import read_error
 from everfit.application.ports import Artifact
-from everfit.domain.errors import NotFoundError, RefusedError, RequestError
+from everfit.domain.errors import NotFoundError, RefusedError
 
 _LARGEST: Final = 64 * 10**9
 
@@ -30,10 +30,10 @@ class LocalArtifacts:
         self._limit = limit
 
     def pack(self, model: str, code: str | None, requirements: str | None) -> Artifact:
-        members = _members(model, code, requirements)
+        members = package_members(model, code, requirements)
         with alone(self._archives, shared=True), incoming(self._archives) as folder:
             temporary = folder / "model.tar.gz"
-            with writing(self._archives, _size(members)):
+            with writing(self._archives, size_of(members)):
                 with open(temporary, "xb", buffering=0) as file:
                     digest, size = write_archive(members, file)
                     os.fsync(file.fileno())
@@ -66,13 +66,13 @@ class LocalArtifacts:
             remove_folder(self._folder(digest))
 
     def _archive(self, digest: str) -> Path:
-        return self._archives / f"{_plain(digest)}.tar.gz"
+        return self._archives / f"{plain_digest(digest)}.tar.gz"
 
     def _folder(self, digest: str) -> Path:
-        return self._models / _plain(digest)
+        return self._models / plain_digest(digest)
 
     def _listing(self, digest: str) -> Path:
-        return self._models / f"{_plain(digest)}.files.json"
+        return self._models / f"{plain_digest(digest)}.files.json"
 
     def _check_archive(self, digest: str) -> None:
         path = self._archive(digest)
@@ -85,7 +85,7 @@ class LocalArtifacts:
             ) from error
         except OSError as error:
             raise read_error(error, str(path)) from error
-        if found != _plain(digest):
+        if found != plain_digest(digest):
             raise RefusedError(
                 f"{path} is not what it was when it was packed: its digest is sha256:{found} now. "
                 "Bring the file back from a backup, or deploy another version."
@@ -118,44 +118,6 @@ class LocalArtifacts:
             # The listing first: a folder without one would look tampered with after a crash between the two.
             replace_file(self._listing(digest), listing)
             put_folder(target, self._folder(digest))
-
-
-def _plain(digest: str) -> str:
-    kind, _, plain = digest.partition(":")
-    if kind != "sha256" or len(plain) != 64 or not set(plain) <= set("0123456789abcdef"):
-        raise RequestError(f"{digest!r} is not the digest of an artifact; one looks like sha256:… with 64 digits.")
-    return plain
-
-
-def _members(model: str, code: str | None, requirements: str | None) -> dict[str, Member]:
-    members = _tree_members("", model)
-    if not any(isinstance(member, TreeFile) for member in members.values()):
-        raise RequestError(f"{model} holds no model. Let the training script write it to SM_MODEL_DIR.")
-    if code is not None:
-        members |= {"code": None, **_tree_members("code/", code)}
-    if requirements is not None:
-        members |= {"code": None, "code/requirements.txt": requirements.encode()}
-    return members
-
-
-def _tree_members(prefix: str, folder: str) -> dict[str, Member]:
-    root = os.path.realpath(folder)
-    if not os.path.isdir(root):
-        raise RequestError(f"There is no folder {folder} to pack.")
-    members: dict[str, Member] = {}
-    for file in Tree(root=root, leaves_out=_is_cache).files():
-        parts = file.path.split("/")[:-1]
-        members |= {prefix + "/".join(parts[: depth + 1]): None for depth in range(len(parts))}
-        members[prefix + file.path] = file
-    return members
-
-
-def _size(members: Mapping[str, Member]) -> int:
-    return sum(member.stat.st_size for member in members.values() if isinstance(member, TreeFile))
-
-
-def _is_cache(path: str) -> bool:
-    return path.rpartition("/")[2] == "__pycache__"
 
 
 def _contents(folder: Path) -> dict[str, str]:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import IO, Final, cast
 
 from everfit import __version__
+from everfit.adapters.files.disk import put_file
 from everfit.adapters.local.backup_archive import FILES, FORMAT, ROWS, BackupWriter, Head
-from everfit.adapters.local.disk import put_file
 from everfit.adapters.local.home import FILE
 from everfit.adapters.sql.database import Database, Statements
 from everfit.adapters.sql.state_rows import counters, lines_of, tables_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from everfit.adapters.local.disk import writing
+from everfit.adapters.files.disk import writing
 from everfit.adapters.local.git import FETCH_PATIENCE, Answer, git, text_of
 from everfit.domain.errors import BackendError, NotFoundError, RequestError
 from everfit.domain.release_name import SHOWN

@@ -2,19 +2,17 @@
 
 import os
 import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
-from blake3 import blake3
-
+from everfit.adapters.files.digests import folder_digest
+from everfit.adapters.files.disk import alone, incoming, put_folder, writing
+from everfit.adapters.files.tree import Tree, TreeFile, read_error
 from everfit.adapters.local.checkout import Commit, check_commit, check_out
-from everfit.adapters.local.disk import alone, incoming, put_folder, writing
 from everfit.adapters.local.git import git, text_of
 from everfit.adapters.local.mirrors import Mirrors
-from everfit.adapters.local.objects import digest_of
 from everfit.adapters.local.repositories import LocalRepositories
-from everfit.adapters.local.tree import Tree, TreeFile, read_error
 from everfit.application.ports import FrozenCode
 from everfit.domain.errors import NotFoundError, RequestError
 from everfit.domain.repository_name import without_credentials
@@ -84,11 +82,11 @@ class LocalCode:
                 copy.mkdir()
             for file in tree.files():
                 _copy(file, copy)
-            digest = _digest(copy)
+            digest = folder_digest(copy)
             if not next(copy.iterdir(), None):
                 raise RequestError(f"{name} holds no code. Run Everfit in the folder of the project.")
             target = self._kept / digest.partition(":")[2]
-            if not target.is_dir() or _digest(target) != digest:
+            if not target.is_dir() or folder_digest(target) != digest:
                 _make_read_only(copy)
                 put_folder(copy, target)
         return digest, str(target)
@@ -145,30 +143,6 @@ def _copy(file: TreeFile, copy: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
         target.chmod(0o755 if file.stat.st_mode & 0o100 else 0o644)
-
-
-def _digest(folder: Path) -> str:
-    """Return the digest of every file's path, executable bit and content; what else lies there counts as well."""
-    hasher = blake3()
-    with writing(folder):
-        for path in sorted(_all_below(folder)):
-            place = folder / path
-            if place.is_symlink() or not place.is_file():
-                hasher.update(f"other {path}\0".encode())
-                continue
-            with place.open("rb") as file:
-                mode = "x" if place.stat().st_mode & 0o100 else "-"
-                hasher.update(f"{mode} {path}\0{digest_of(file)}\0".encode())
-    return f"blake3:{hasher.hexdigest()}"
-
-
-def _all_below(folder: Path) -> Iterator[str]:
-    for place, folders, files in os.walk(folder):
-        for name in files:
-            yield os.path.relpath(os.path.join(place, name), folder)
-        for name in folders:
-            if os.path.islink(os.path.join(place, name)):
-                yield os.path.relpath(os.path.join(place, name), folder)
 
 
 def _make_read_only(folder: Path) -> None:

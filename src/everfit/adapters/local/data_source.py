@@ -16,8 +16,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
-from everfit.adapters.local.disk import alone, incoming, replace_file, writing
-from everfit.adapters.local.objects import LARGE, ObjectStore, digest_of
+from everfit.adapters.files.digests import digest_of
+from everfit.adapters.files.disk import alone, incoming, replace_file, writing
+from everfit.adapters.local.objects import LARGE, ObjectStore
 from everfit.adapters.local.sources import Identity, Source, SourceFile, source_of
 from everfit.domain.errors import BackendError, EverfitError, NotFoundError, RequestError, StateError
 from everfit.domain.snapshot import FileEntry, Snapshot, SnapshotId, object_path, snapshot_of

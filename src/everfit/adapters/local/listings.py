@@ -17,8 +17,8 @@ from pathlib import Path
 from threading import Thread
 from typing import IO, Final
 
-from everfit.adapters.local.disk import put_file, writing
-from everfit.adapters.local.row_counts import RowCount
+from everfit.adapters.files.disk import put_file, writing
+from everfit.adapters.files.row_counts import RowCount
 from everfit.adapters.local.sources import SourceFile, source_of
 from everfit.application.ports.listings import Listing
 from everfit.domain.errors import BackendError, NotFoundError

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import Final
 
-from everfit.adapters.local.disk import alone, remove_folder, writing
+from everfit.adapters.files.disk import alone, remove_folder, writing
 from everfit.adapters.local.git import FETCH_PATIENCE, Answer, git
 from everfit.application.ports.repositories import Remote
 from everfit.domain.errors import BackendError

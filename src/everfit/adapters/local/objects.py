@@ -11,7 +11,8 @@ from typing import BinaryIO, Final
 
 from blake3 import blake3
 
-from everfit.adapters.local.disk import writing
+from everfit.adapters.files.digests import digest_of
+from everfit.adapters.files.disk import writing
 from everfit.domain.snapshot import object_path
 
 _KEPT_AT: Final = 10**18
@@ -114,14 +115,6 @@ class ObjectStore:
             except FileNotFoundError:
                 os.makedirs(os.path.dirname(target), exist_ok=True)
                 os.rename(temporary, target)
-
-
-def digest_of(file: BinaryIO, begin: bytes = b"") -> str:
-    """Return ``blake3:…`` of what was read already and what is left to read of *file*."""
-    hasher, buffer = blake3(begin), memoryview(bytearray(_CHUNK))
-    while count := file.readinto(buffer):  # type: ignore[attr-defined]  # every binary file has it
-        hasher.update(buffer[:count])
-    return f"blake3:{hasher.hexdigest()}"
 
 
 def _write_all(descriptor: int, data: memoryview) -> None:

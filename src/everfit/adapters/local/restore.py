@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
+from everfit.adapters.files.disk import remove_folder, replace_file, writing
 from everfit.adapters.local.artifacts import LocalArtifacts
 from everfit.adapters.local.backup_archive import FILES, ROWS, Head, read_head, unpack, whole
-from everfit.adapters.local.disk import remove_folder, replace_file, writing
 from everfit.adapters.local.home import FILE
 from everfit.adapters.local.service_lock import FILE as SERVICE_LOCK
 from everfit.adapters.local.service_lock import ServiceLock

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from everfit.adapters.local.disk import writing
+from everfit.adapters.files.disk import writing
 from everfit.domain.errors import BusyError
 
 FILE: Final = "service.lock"

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol
 
-from everfit.adapters.local.tree import Tree, TreeFile, read_error
+from everfit.adapters.files.tree import Tree, TreeFile, read_error
 from everfit.domain.data_names import is_passed_over
 from everfit.domain.errors import BackendError, EverfitError, RequestError
 from everfit.domain.listing import order_of

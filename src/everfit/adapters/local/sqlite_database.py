@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
-from everfit.adapters.local.disk import put_file
+from everfit.adapters.files.disk import put_file
 from everfit.adapters.sql.database import Kind, Statements, known_migrations, refuse_newer
 from everfit.adapters.sql.sqlite_errors import damaged, translated
 from everfit.adapters.sql.sqlite_statements import SQLITE_MIGRATIONS, SqliteStatements, bring_up, schema_version

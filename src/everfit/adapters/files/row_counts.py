@@ -4,9 +4,8 @@ import gzip
 import importlib
 import zlib
 from collections.abc import Iterable
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, Protocol
 
-from everfit.adapters.local.sources import Source
 from everfit.domain.errors import EverfitError
 from everfit.domain.listing import Changed, ListedFile
 from everfit.domain.project import Format
@@ -18,13 +17,30 @@ MOST_BYTES: Final = {False: 1_000_000_000, True: 100_000_000}
 PART: Final = 1 << 20
 
 
+class Readable(Protocol):
+    """A data source whose files can be opened by their path."""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether each file costs a way through a network."""
+        ...
+
+    def open_path(self, path: str) -> BinaryIO:
+        """Open the file that a listing shows under *path*."""
+        ...
+
+    def error(self, error: Exception, place: str) -> EverfitError:
+        """Return what the user is told when reading *place* raised *error*."""
+        ...
+
+
 class RowCount:
     """Counts lines of text tables and what Parquet files say they hold.
 
     A file that was replaced by a longer one counts what stands behind its old length: tables grow at their end.
     """
 
-    def __init__(self, source: Source, data_format: Format) -> None:
+    def __init__(self, source: Readable, data_format: Format) -> None:
         self._source = source
         self._format = data_format
         self._files_left = MOST_FILES[source.is_remote]

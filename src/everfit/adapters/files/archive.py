@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, BinaryIO, Final
 
-from everfit.adapters.local.disk import writing
-from everfit.adapters.local.tree import TreeFile, read_error
+from everfit.adapters.files.disk import writing
+from everfit.adapters.files.tree import TreeFile, read_error
 from everfit.domain.errors import BackendError, RefusedError, StateError
 
 _BLOCK: Final = 65535
