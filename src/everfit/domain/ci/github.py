@@ -65,7 +65,7 @@ def _workflow(
 ) -> Mapping[str, Value]:
     permissions: dict[str, Value] = {"contents": "read"}
     if options.credentials is Credentials.OIDC:
-        permissions["id-token"] = "write"
+        permissions["id-token"] = Commented(text="write", comment="to take the role in AWS")
     return {
         "name": f"Retrain {project.model} in {environment.name}",
         "on": events,
@@ -75,6 +75,7 @@ def _workflow(
         "concurrency": {"group": f"everfit-{project.model}-{environment.name}", "cancel-in-progress": False},
         "jobs": {
             "retrain": {
+                "name": "Retrain",
                 "runs-on": "ubuntu-latest",
                 "timeout-minutes": LONGEST,
                 "environment": environment.name,

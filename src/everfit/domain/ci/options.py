@@ -11,6 +11,7 @@ from everfit.domain.errors import RequestError
 KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 """Names under which AWS's own tools look for credentials; the last one only exists for temporary ones."""
 _PACKAGE: Final = re.compile(r"[A-Za-z0-9@:/._+\[\],=<>!~ -]{1,300}")
+_FILE: Final = re.compile(r"[A-Za-z0-9._-][A-Za-z0-9._/-]{0,200}")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}")
 
 
@@ -49,6 +50,10 @@ def check_options(options: CiOptions, variables: tuple[str, ...]) -> None:
         raise RequestError(f"--package {options.package!r} is nothing that pip could install.")
     if not _NAME.fullmatch(options.name):
         raise RequestError(f"--name {options.name!r}: a name of a file has letters, digits, points, - and _ only.")
+    if not _FILE.fullmatch(options.file) or ".." in options.file.split("/"):
+        raise RequestError(
+            f"--file {options.file}: it must be a path below the top of the repository, such as ci/mask.yml."
+        )
     unknown = next((name for name in options.defaults if name not in variables), None)
     if unknown is not None:
         there = ", ".join(variables) or "none"
