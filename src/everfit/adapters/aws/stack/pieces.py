@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Union
+from typing import Final, Union, cast
 
 Tree = Union["Ref", "GetAtt", "Sub", str, int, float, bool, None, Mapping[str, "Tree"], Sequence["Tree"]]
 """What a property may be; a None in a mapping leaves its key out."""
@@ -139,9 +139,9 @@ def as_tree(value: object) -> Tree:
     if isinstance(value, str):
         return Sub(value) if "${AWS::" in value else value
     if isinstance(value, Mapping):
-        return {str(key): as_tree(below) for key, below in value.items()}
+        return {str(key): as_tree(below) for key, below in cast("Mapping[object, object]", value).items()}
     if isinstance(value, list | tuple):
-        return [as_tree(below) for below in value]
+        return [as_tree(below) for below in cast("Sequence[object]", value)]
     if value is None or isinstance(value, int | float):
         return value
     raise TypeError(f"{type(value).__name__} does not go into a template")
