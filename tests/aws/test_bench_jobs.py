@@ -212,7 +212,7 @@ def test_a_spot_job_without_capacity_ends_stopped(world: dict[str, Any]) -> None
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxWaitTimeExceeded")
 
 
-REFUSED = {
+REFUSED: dict[str, dict[str, Any]] = {
     "ResourceInUse": {},
     "Could not assume role": {"RoleArn": "arn:aws:iam::123456789012:role/nobody"},
     "does not exist": {"OutputDataConfig": {"S3OutputPath": "s3://everfit-none/out"}},

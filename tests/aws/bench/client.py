@@ -173,6 +173,14 @@ class Bench:
         """Take the spot instance of a training job away; without *capacity* no other comes in time."""
         self.ask("interrupt", name=job, capacity=capacity, region=region)
 
+    def autoscale(self, endpoint: str, variant: str, instances: int, region: str = "us-east-1") -> None:
+        """Change the number of instances as Application Auto Scaling does when the load changes."""
+        self.ask("autoscale", endpoint=endpoint, variant=variant, instances=instances, region=region)
+
+    def alarm(self, name: str, state: str = "ALARM", region: str = "us-east-1") -> None:
+        """Bring an alarm into *state* as its metric would."""
+        self.ask("alarm", name=name, state=state, region=region)
+
     def image(self, uri: str, *, train: list[str] | None = None, serve: list[str] | None = None) -> None:
         """Give an image of one's own local programs; ``train`` and ``serve`` are added as their last argument."""
         self.ask("image", uri=uri, train=train, serve=serve)

@@ -6,7 +6,19 @@ from moto.moto_api._internal.models import moto_api_backend
 
 from tests.aws.bench.world import World
 
-MODULES = ("sts", "events", "s3", "tags", "training", "processing")
+MODULES = (
+    "sts",
+    "events",
+    "s3",
+    "tags",
+    "training",
+    "processing",
+    "models",
+    "endpoints",
+    "deployments",
+    "invoking",
+    "registry",
+)
 
 
 def load(world: World) -> None:

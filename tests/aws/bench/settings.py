@@ -17,6 +17,7 @@ class Settings:
         serving: ``none`` brings endpoints in service without a container, for tests that never ask one.
         spot_interruptions: how often the next spot jobs are interrupted, each at its first line of output.
         update_rollback: how the next rollbacks end: ``InService``, or ``UpdateRollbackFailed``.
+        rollback_reason: whether an update that was rolled back tells why; AWS does not always.
         stack_failure: ``Type`` or ``LogicalId`` of a resource that cannot be created or updated in a stack.
         stack_rollback: ``fails`` makes the next rollback of an update end in ``UPDATE_ROLLBACK_FAILED``.
         duplicate_events: every event is delivered so many times.
@@ -37,6 +38,7 @@ class Settings:
     spot_interruptions: int = 0
     spot_capacity: bool = True
     update_rollback: str = "InService"
+    rollback_reason: bool = True
     stack_failure: str = ""
     stack_rollback: str = ""
     duplicate_events: int = 1

@@ -18,7 +18,8 @@ from tests.aws.bench.call import Call, Document
 from tests.aws.bench.errors import AwsError
 
 SIGNING_NAMES = {"states": "stepfunctions", "monitoring": "cloudwatch", "servicequotas": "service-quotas"}
-LOCAL_PAYLOADS = {"s3": ("Body",), "sagemaker-runtime": ("Body",), "lambda": ("Payload",)}
+# Payloads that are whatever they are: nothing parses them.
+RAW = {"PutObject": "Body", "UploadPart": "Body", "InvokeEndpoint": "Body", "Invoke": "Payload"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +64,14 @@ def read_call(environ: dict[str, Any], body: bytes) -> Call | None:
     protocol = determine_request_protocol(operation.service_model, request.content_type)
     parser = PROTOCOL_PARSERS[protocol](operation)
     call.params = plain(parser.parse(request_parts(request, body, call, uri_params)))
+    if call.operation in RAW:
+        call.params[RAW[call.operation]] = body
     return call
 
 
 def request_parts(request: Request, body: bytes, call: Call, uri_params: Document) -> Any:
     """Return what moto's parsers want; the payload of an object is not parsed."""
-    is_raw = call.operation in {"PutObject", "UploadPart", "InvokeEndpoint", "Invoke"}
+    is_raw = call.operation in RAW
     return {
         "method": request.method,
         "values": request.values if not is_raw else request.args,
