@@ -18,6 +18,12 @@ MODULES = (
     "deployments",
     "invoking",
     "registry",
+    "alarms",
+    "sandboxes",
+    "functions",
+    "aliases",
+    "invocations",
+    "mappings",
 )
 
 
