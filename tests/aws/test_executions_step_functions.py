@@ -92,3 +92,14 @@ def test_a_stack_that_is_not_there_is_a_sentence_that_says_what_to_do(aws_client
     executions = StepFunctionsExecutions(aws_clients, machine_arn(PLACE, "123456789012"))
     with pytest.raises(NotFoundError, match="everfit apply"):
         executions.start(RUN)
+
+
+def test_a_way_back_is_begun_once_under_whatever_name_it_is_asked_for(
+    executions: StepFunctionsExecutions, bench: "Bench"
+) -> None:
+    name = "alarm:line-5xx:" + "2026-11-21T09:00:00+00:00 " * 5
+    for _ in range(2):
+        executions.begin(name, {"rollback": {"before": 2}})
+    (begun,) = names(bench)
+    assert begun.startswith("alarm-line-5xx-2026-11-21T09-00-00")
+    assert len(begun) <= 80

@@ -8,20 +8,25 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Final
+from typing import Final, assert_never
 
 from everfit.application.alerting import tell
 from everfit.application.approvals import expire_approvals
+from everfit.application.archiving import archive_events
+from everfit.application.aws_decisions import settle_decisions
+from everfit.application.aws_effects import Effect, EffectKind, Place
 from everfit.application.dead_man import watch_for_silence
 from everfit.application.dispatch import Held, dispatch
 from everfit.application.ports import Ports, Source
+from everfit.application.ports.event_archive import EventArchive
 from everfit.application.ports.executions import Execution, Executions
+from everfit.application.ports.packages import Packages
 from everfit.application.retraining import is_decided
 from everfit.application.workspace import Workspace
 from everfit.domain.errors import EverfitError, StateError
 from everfit.domain.notice import Notice, NoticeKind
 from everfit.domain.project import Environment
-from everfit.domain.run import Outcome, Run
+from everfit.domain.run import Outcome, Run, RunId
 from everfit.domain.secret import hidden
 
 FIRST_PAUSE: Final = timedelta(minutes=1)
@@ -39,6 +44,9 @@ class Kept:
         whole: the project with every environment whose state is in the same place: whoever tells of one tells of all,
             since a channel is the project's.
         sources: of events, by name; they have been given the workspace.
+        packages: in a registry outside, where people may decide; None when there is none.
+        archive: where events go that ended long ago; None keeps them all.
+        account: whose events are taken.
     """
 
     workspace: Workspace
@@ -47,6 +55,15 @@ class Kept:
     ports: Ports
     sources: Mapping[str, Source]
     executions: Executions
+    packages: Packages | None = None
+    archive: EventArchive | None = None
+    account: str = ""
+
+    @property
+    def place(self) -> Place:
+        """Whom events are for."""
+        environment = self.workspace.project.environments[self.environment]
+        return Place(workspace=self.workspace, environment=environment, account=self.account)
 
     @property
     def workspaces(self) -> Mapping[str, Workspace]:
@@ -132,6 +149,22 @@ def dispatched(kept: Kept) -> Run | None:
     return answer
 
 
+def follow(effect: Effect, kept: Kept) -> str:
+    """Do what is left to do after an event, and return in words what was done; what fails is made up for by a pass."""
+    match effect.kind:
+        case EffectKind.NOTHING:
+            return "nothing"
+        case EffectKind.WAKE:
+            return "nothing" if effect.run is None else _woken(effect.run, kept)
+        case EffectKind.START:
+            run = dispatched(kept)
+            return "nothing may start yet" if run is None else f"{run.id} starts"
+        case EffectKind.ROLL_BACK:
+            return _gone_back(effect, kept)
+        case _:
+            assert_never(effect.kind)
+
+
 def may_go_on(newest: Execution | None, now: datetime) -> int | None:
     """Return the number of the execution that a run may get now; None when it has one, or one failed just now."""
     if newest is None:
@@ -142,15 +175,32 @@ def may_go_on(newest: Execution | None, now: datetime) -> int | None:
     return newest.number + 1 if newest.ended + pause <= now else None
 
 
+def _woken(run: RunId, kept: Kept) -> str:
+    number = may_go_on(kept.executions.newest(run), kept.ports.clock.now())
+    is_started = number is not None and kept.executions.start(run, number)
+    return f"{run} goes on" if is_started else f"{run} is gone on with already"
+
+
+def _gone_back(effect: Effect, kept: Kept) -> str:
+    if effect.back is None or effect.name is None:
+        return "nothing"
+    back = effect.back
+    asked = {"actor": back.actor, "before": back.before, "to": back.to, "reason": back.reason}
+    is_new = kept.executions.begin(effect.name, {"rollback": asked})
+    return f"the way back {effect.name} {'begins' if is_new else 'has begun already'}"
+
+
 def _chores(kept: Kept) -> Mapping[str, Chore]:
     looks = {name: _look(source) for name, source in kept.sources.items()}
     return {
         **looks,
         "approvals": _expire,
+        "decisions": _settle,
         "runs": _dispatch,
         "executions": _go_on,
         "silence": _watch,
         "alerts": _tell,
+        "archive": _archive,
     }
 
 
@@ -167,6 +217,15 @@ def _expire(kept: Kept, now: datetime) -> str | None:
     del now
     expired = expire_approvals(kept.workspaces, kept.ports)
     return f"nobody decided in time about {', '.join(run.id for run in expired)}" if expired else None
+
+
+def _settle(kept: Kept, now: datetime) -> str | None:
+    """Do what people decided in the registry outside, in case no event has told of it."""
+    del now
+    if kept.packages is None:
+        return None
+    effects = settle_decisions(kept.place, kept.ports, kept.packages)
+    return "; ".join(effect.words for effect in effects) or None
 
 
 def _dispatch(kept: Kept, now: datetime) -> str | None:
@@ -200,6 +259,12 @@ def _tell(kept: Kept, now: datetime) -> str | None:
     found = tell({kept.whole.model: kept.whole}, kept.ports)
     failed = sum(words is not None for words in found.values())
     return f"{len(found) - failed} delivered, {failed} to be tried again" if found else None
+
+
+def _archive(kept: Kept, now: datetime) -> str | None:
+    del now
+    count = 0 if kept.archive is None else archive_events(kept.archive, kept.ports)
+    return f"{count} events went to the archive" if count else None
 
 
 def _tell_of(name: str, words: str, kept: Kept, now: datetime) -> None:

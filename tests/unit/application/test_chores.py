@@ -1,122 +1,27 @@
 """What a stack does each minute: everything that a service does all the time, whatever goes wrong meanwhile."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Any, cast
-from zoneinfo import ZoneInfo
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from everfit.adapters.memory.executions import MemoryExecutions
-from everfit.application.chores import Kept, Ticked, alone, beside, dispatched, may_go_on, tick
-from everfit.application.loop import LOOP
-from everfit.application.ports import Source
+from everfit.application.aws_effects import Effect, EffectKind, nothing
+from everfit.application.chores import alone, beside, dispatched, follow, may_go_on, tick
 from everfit.application.ports.executions import Execution
 from everfit.application.releases import Decision, keep
-from everfit.application.serverless import Answer, Taken, take
-from everfit.application.sources.own_marks import OwnMarks
-from everfit.application.sources.schedules import ScheduleSource
-from everfit.application.triggering import Demand, cancel, request
-from everfit.application.workspace import Workspace
-from everfit.domain.alert import Channel, ChannelKind
+from everfit.application.serverless import AskedBack
+from everfit.application.triggering import cancel
 from everfit.domain.aws import aws_place
 from everfit.domain.errors import BackendError, StateError
 from everfit.domain.notice import NoticeKind
 from everfit.domain.project import Environment
 from everfit.domain.run import Outcome, RunId
 from everfit.domain.trigger import TriggerKind
-from everfit.domain.triggers import NewData, Schedule
-from tests.fakes import World
+from everfit.domain.triggers import NewData
+from tests.stack import DAY, MINUTE, Breaking, Stack
 from tests.stored import START
-
-MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
-SLACK = Channel(key="slack", kind=ChannelKind.SLACK, address="https://hooks.example/s3cret")
-WEEKLY = "0 0 * * SAT"
-
-
-class Breaking:
-    """A source of events that cannot look."""
-
-    def __init__(self, error: Exception) -> None:
-        self._error = error
-
-    def keep(self, workspaces: Sequence[Workspace]) -> None:
-        del workspaces
-
-    def look(self, now: datetime) -> datetime:
-        del now
-        raise self._error
-
-
-class Stack(World):
-    """A world in which nothing stays running: a pass each minute, and executions that call the steps."""
-
-    def __init__(self, approval: str = "automatic") -> None:
-        super().__init__(approval)
-        self.change(alerts=(SLACK,), no_success_for=9 * DAY)
-        self.executions = MemoryExecutions(self.clock)
-        self.sources: dict[str, Source] = {}
-
-    def change(self, **project: Any) -> None:
-        self.workspace = replace(self.workspace, project=replace(self.workspace.project, **project))
-
-    def kept(self, environment: str = "production", **ports: Any) -> Kept:
-        place = self.environment(environment)
-        return Kept(
-            workspace=alone(self.workspace, place),
-            whole=beside(self.workspace, place),
-            environment=environment,
-            ports=self.ports(**ports),
-            sources=self.sources,
-            executions=self.executions,
-        )
-
-    def schedules(self, expression: str = WEEKLY) -> None:
-        trigger = Schedule(key=f"schedule:{expression}@UTC", environments=("production", "live"), expression=expression)
-        self.change(triggers=(trigger,))
-        self.sources["schedules"] = self.schedule_source("production")
-
-    def schedule_source(self, environment: str) -> ScheduleSource:
-        own = cast("Any", OwnMarks(self.inbox, "line", environment))
-        source = ScheduleSource(own, self.outbox, ZoneInfo)
-        source.keep((alone(self.workspace, self.environment(environment)),))
-        return source
-
-    def tick(self, after: timedelta = MINUTE, environment: str = "production", **ports: Any) -> Ticked:
-        """One pass, by a process of its own."""
-        self.clock.advance(after)
-        self.lives += 1
-        return tick(self.kept(environment, **ports), self.clock.now())
-
-    def trigger(self, name: str) -> None:
-        demand = Demand(actor="ada", id=name, environment="production")
-        request(demand, self.workspace, self.ports())
-
-    def go(self) -> None:
-        """Let each execution that goes on come to its end."""
-        for run, _ in self.executions.started:
-            newest = self.executions.newest(run)
-            if newest is not None and newest.ended is None:
-                self.walk(run)
-                self.executions.end(run)
-
-    def walk(self, run: RunId) -> Taken:
-        """Do what one execution does."""
-        taken = Taken(answer=Answer.DONE)
-        for step in LOOP:
-            while True:
-                self.lives += 1
-                taken = take(run, step.name, self.workspace, self.ports())
-                if taken.answer is not Answer.WAITS:
-                    break
-                self.clock.advance(timedelta(seconds=taken.seconds))
-            if taken.answer is not Answer.DONE:
-                return taken
-        return taken
-
-    def told(self) -> list[str]:
-        return [letter.message.subject.partition(": ")[2] for letter in self.channels.sent]
 
 
 def test_what_waits_gets_one_run_with_one_execution_and_people_are_told_how_it_ended() -> None:
@@ -167,6 +72,9 @@ def test_a_run_without_an_execution_gets_one_and_a_second_only_when_that_has_end
     class Unreachable:
         def start(self, run: RunId, number: int = 1) -> bool:
             raise BackendError(f"Step Functions does not answer, for {run}-{number}.", retryable=True)
+
+        def begin(self, name: str, given: Mapping[str, object]) -> bool:
+            raise BackendError(f"Step Functions does not answer, for {name} of {given}.", retryable=True)
 
         def newest(self, run: RunId) -> Execution | None:
             raise BackendError(f"Step Functions does not answer, for {run}.", retryable=True)
@@ -356,3 +264,42 @@ def test_a_stack_tells_for_every_environment_whose_state_is_in_the_same_place() 
     own = alone(stack.workspace, environments["live"])
     assert set(own.project.environments) == {"live"}
     assert alone(stack.workspace, environments["laptop"]).project.triggers == ()
+
+
+# After an event
+
+
+def test_a_job_that_ended_gives_its_run_an_execution_only_when_it_has_none() -> None:
+    stack = Stack()
+    stack.trigger("one")
+    stack.tick()
+    run = RunId("run-0001")
+    wake = Effect(kind=EffectKind.WAKE, run=run, words="run-0001-train is Completed")
+    assert follow(wake, stack.kept()) == "run-0001 is gone on with already"
+    stack.executions.end(run)
+    assert follow(wake, stack.kept()) == "run-0001 goes on"
+    assert stack.executions.started == [(run, 1), (run, 2)]
+
+
+def test_new_data_that_an_event_told_of_starts_a_run_when_it_may() -> None:
+    stack = Stack()
+    start = Effect(kind=EffectKind.START, words="a file was written", accepted=1)
+    assert follow(start, stack.kept()) == "nothing may start yet"
+    stack.trigger("one")
+    assert follow(start, stack.kept()) == "run-0001 starts"
+
+
+def test_a_way_back_begins_once_however_often_its_event_is_told() -> None:
+    stack = Stack()
+    back = AskedBack(actor="an alarm", before=2, reason="too many errors")
+    effect = Effect(kind=EffectKind.ROLL_BACK, words="line-5xx is in ALARM", back=back, name="alarm-1")
+    told = [follow(effect, stack.kept()) for _ in range(2)]
+    assert told == ["the way back alarm-1 begins", "the way back alarm-1 has begun already"]
+    asked = {"actor": "an alarm", "before": 2, "to": None, "reason": "too many errors"}
+    assert stack.executions.begun == {"alarm-1": {"rollback": asked}}
+
+
+def test_an_event_that_means_nothing_does_nothing() -> None:
+    stack = Stack()
+    assert follow(nothing("it is no job of a run"), stack.kept()) == "nothing"
+    assert stack.executions.started == []

@@ -3,6 +3,10 @@
 The names are made of the run's id, so that a run has one execution at a time whoever starts them and however often.
 """
 
+import hashlib
+import json
+import re
+from collections.abc import Mapping
 from itertools import count
 from typing import Any, Final
 
@@ -15,6 +19,7 @@ from everfit.domain.aws import AwsPlace, partition_of
 from everfit.domain.errors import NotFoundError
 from everfit.domain.run import RunId
 
+ALLOWED: Final = re.compile(r"[A-Za-z0-9_-]{1,80}")
 GOING_ON: Final = frozenset({"RUNNING", "PENDING_REDRIVE"})
 """The others are SUCCEEDED, FAILED, TIMED_OUT and ABORTED (API reference, DescribeExecution)."""
 
@@ -48,20 +53,23 @@ class StepFunctionsExecutions:
         return found
 
     def start(self, run: RunId, number: int = 1) -> bool:
+        return self.begin(_name(run, number), {"run": run})
+
+    def begin(self, name: str, given: Mapping[str, object]) -> bool:
         # The same name and input as of one that goes on is a success that starts nothing; the name of one that has
         # ended is taken for 90 days (API reference, StartExecution). So a lost answer costs nothing: it is sent again.
-        with explained(f"start an execution of the run {run}"):
+        with explained(f"start the execution {name}"):
             try:
                 self._client.start_execution(
-                    stateMachineArn=self._machine, name=_name(run, number), input=f'{{"run": "{run}"}}'
+                    stateMachineArn=self._machine, name=_allowed(name), input=json.dumps(given, sort_keys=True)
                 )
             except ClientError as error:
                 match code_of(error):
                     case "ExecutionAlreadyExists":
                         return False
                     case "StateMachineDoesNotExist" | "StateMachineDeleting":
-                        name = self._machine.rpartition(":")[2]
-                        words = f"There is no state machine {name}. Make the stack with `everfit apply`."
+                        machine = self._machine.rpartition(":")[2]
+                        words = f"There is no state machine {machine}. Make the stack with `everfit apply`."
                         raise NotFoundError(words) from error
                     case _:
                         raise
@@ -84,6 +92,14 @@ class StepFunctionsExecutions:
     @property
     def _client(self) -> Any:
         return self._clients("stepfunctions")
+
+
+def _allowed(name: str) -> str:
+    """Return a name that Step Functions takes: one that is another, or longer, ends with its digest."""
+    # At most 80 characters, and none of several (API reference, StartExecution, name).
+    if ALLOWED.fullmatch(name):
+        return name
+    return f"{re.sub(r'[^A-Za-z0-9_-]', '-', name)[:60]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
 def _name(run: RunId, number: int) -> str:

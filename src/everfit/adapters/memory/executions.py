@@ -1,5 +1,6 @@
 """Executions that a test goes on with by hand."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from everfit.application.ports.clock import Clock
@@ -8,12 +9,13 @@ from everfit.domain.run import RunId
 
 
 class MemoryExecutions:
-    """Implements ``Executions``; ``started`` holds every one of them, in order."""
+    """Implements ``Executions``; ``started`` and ``begun`` hold every one of them, in order."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._executions: dict[RunId, list[Execution]] = {}
         self.started: list[tuple[RunId, int]] = []
+        self.begun: dict[str, Mapping[str, object]] = {}
 
     def newest(self, run: RunId) -> Execution | None:
         known = self._executions.get(run)
@@ -26,6 +28,11 @@ class MemoryExecutions:
         known.append(Execution(number=number))
         self.started.append((run, number))
         return True
+
+    def begin(self, name: str, given: Mapping[str, object]) -> bool:
+        is_new = name not in self.begun
+        self.begun.setdefault(name, given)
+        return is_new
 
     def end(self, run: RunId, *, has_failed: bool = False) -> None:
         """End the newest execution of the run."""

@@ -1,5 +1,6 @@
 """What calls the steps of a run one after the other, where no process of Everfit's stays."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -31,4 +32,8 @@ class Executions(Protocol):
 
     def start(self, run: RunId, number: int = 1) -> bool:
         """Start the execution of that number; False when there is, or was, one of that number already."""
+        ...
+
+    def begin(self, name: str, given: Mapping[str, object]) -> bool:
+        """Start an execution that is about no run, such as a way back; False when one of that name is known."""
         ...

@@ -1,0 +1,47 @@
+"""What a function works with, opened at its first call and kept while it is warm."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Final, Protocol
+
+from everfit.application.chores import Kept
+from everfit.interfaces.lambdas.log import LambdaProgress
+from everfit.settings import read_settings
+
+if TYPE_CHECKING:
+    from everfit.bootstrap_aws.serverless import Serverless
+
+LEAVES_AT: Final = 30_000
+"""Milliseconds before its end at which a function begins nothing more: a lease lasts as long."""
+
+
+class LambdaContext(Protocol):
+    """What Lambda says of a call (Lambda Developer Guide, "Lambda context object in Python")."""
+
+    function_name: str
+    aws_request_id: str
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return how long the call may still take."""
+        ...
+
+
+def opened(context: LambdaContext, *, watches: bool = False) -> Kept:
+    """Return what the stack keeps, for this call.
+
+    Args:
+        watches: whether it looks for reasons to retrain.
+    """
+    owner = f"lambda:{context.function_name}:{context.aws_request_id}"
+    return _serverless().kept(owner=owner, leaving=_leaving(context), watches=watches)
+
+
+@cache
+def _serverless() -> "Serverless":
+    from everfit.bootstrap_aws.serverless import Serverless  # noqa: PLC0415
+
+    return Serverless(read_settings(), LambdaProgress())
+
+
+def _leaving(context: LambdaContext) -> Callable[[], bool]:
+    return lambda: context.get_remaining_time_in_millis() < LEAVES_AT
