@@ -103,6 +103,9 @@ class Hosted:
             self.uploaded[artifact] = url
         return url
 
+    def pace(self) -> Pace:
+        return QUICK
+
     def config(self, endpoint: str = "solar") -> str:
         return str(self.described(endpoint)["EndpointConfigName"])
 
@@ -111,9 +114,9 @@ class Hosted:
         return found
 
     def updates(self, since: int = 0) -> list[Mapping[str, Any]]:
-        """Return the updates that SageMaker accepted."""
+        """Return the updates that SageMaker accepted, also those whose answer was lost."""
         calls = self.bench.calls("sagemaker", "UpdateEndpoint", since=since)
-        return [call for call in calls if call.get("error") is None]
+        return [call for call in calls if call["error"] in (None, "dropped")]
 
     def in_service(self, endpoint: str = "solar") -> Document:
         return until(
@@ -155,4 +158,4 @@ def restored(endpoints: Endpoints, version: ServedVersion, fence: int = 2, name:
     until(ask, f"version {version.version} back on {name}")
 
 
-__all__ = ["Hosting", "Hosted", "environment", "names", "place", "project", "restored", "serve", "shifted"]
+__all__ = ["Hosted", "Hosting", "environment", "names", "place", "project", "restored", "serve", "shifted"]

@@ -11,7 +11,13 @@ from typing import Any
 import botocore.session
 from botocore.validate import ParamValidator
 
-UNICODE_CLASSES = ((r"\p{L}", r"\w"), (r"\p{Z}", r"\s"), (r"\p{N}", r"\d"), (r"\p{Print}", r"\S\s"))
+UNICODE_CLASSES = (
+    (r"\p{Print}+", r"[\S\s]+"),
+    (r"\p{L}", r"\w"),
+    (r"\p{Z}", r"\s"),
+    (r"\p{N}", r"\d"),
+    (r"\p{Print}", r"\S\s"),
+)
 
 
 class InvalidRequestError(ValueError):
