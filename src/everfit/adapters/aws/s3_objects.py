@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from everfit.adapters.aws.clients import Clients
 from everfit.adapters.aws.errors import MISSING, code_of, explained, is_ambiguous, translated, unreached
-from everfit.adapters.aws.s3_upload import Upload
+from everfit.adapters.aws.s3_upload import SINGLE, Upload
 from everfit.domain.aws import AwsPlace
 from everfit.domain.errors import BackendError, EverfitError
 
@@ -105,9 +105,11 @@ class S3Objects:
 
     Args:
         bucket: None takes the installation's own, whose owner is checked when the place names an account.
+        single: the largest file, in bytes, that is written at once.
     """
 
-    def __init__(self, clients: Clients, place: AwsPlace, bucket: str | None = None) -> None:
+    def __init__(self, clients: Clients, place: AwsPlace, bucket: str | None = None, *, single: int = SINGLE) -> None:
+        self._single = single
         self._clients = clients
         self._key = place.key
         self.bucket = bucket or place.bucket
@@ -167,7 +169,8 @@ class S3Objects:
             BackendError: S3 does not answer, or it cannot be known whether it has accepted the write.
         """
         write = uuid.uuid4().hex
-        upload = Upload(self._client, {**self._at(put.key), **self._options(put, write)}, put.body, put.sha256)
+        options = {**self._at(put.key), **self._options(put, write)}
+        upload = Upload(self._client, options, put.body, put.sha256, self._single)
         doubtful: EverfitError | None = None
         for attempt in range(ATTEMPTS):
             time.sleep(FIRST_PAUSE * (2**attempt - 1))
@@ -262,8 +265,9 @@ def _was_repeated(error: ClientError) -> bool:
 def _facts(answer: Mapping[str, Any]) -> Facts:
     headers: Mapping[str, str] = answer["ResponseMetadata"]["HTTPHeaders"]
     checksum = answer.get("ChecksumSHA256")
-    # Of an object written in parts S3 keeps a checksum of checksums, "…-3" (user guide, "Checking object integrity").
-    is_whole = checksum is not None and "-" not in checksum
+    # Of an object written in parts, whose ETag is "…-3", S3 keeps a SHA-256 of the parts' SHA-256 only (user guide,
+    # "Checking object integrity").
+    is_whole = checksum is not None and "-" not in f"{checksum}{answer['ETag']}"
     return Facts(
         etag=str(answer["ETag"]),
         size=int(answer["ContentLength"]),

@@ -23,10 +23,14 @@ class Upload:
     Args:
         options: of ``PutObject``, but for the content and its checksum.
         sha256: hexadecimal digest of the content, when it is known.
+        single: the largest file, in bytes, that is sent at once.
     """
 
-    def __init__(self, client: Any, options: Mapping[str, Any], body: bytes | Path, sha256: str | None) -> None:
+    def __init__(
+        self, client: Any, options: Mapping[str, Any], body: bytes | Path, sha256: str | None, single: int = SINGLE
+    ) -> None:
         self._client = client
+        self._single = single
         self._options = options
         self._body = body
         self._sha256 = sha256
@@ -35,7 +39,7 @@ class Upload:
         """Send it and return the object's ETag."""
         if isinstance(self._body, bytes):
             return self._at_once(self._body, self._sha256 or hashlib.sha256(self._body).hexdigest())
-        if self._body.stat().st_size > SINGLE:
+        if self._body.stat().st_size > self._single:
             return self._in_parts(self._body)
         with self._body.open("rb") as file:
             if self._sha256 is None:
@@ -45,7 +49,8 @@ class Upload:
 
     def _at_once(self, body: Any, sha256: str) -> str:
         # S3 refuses a content of another digest (API reference, PutObject, x-amz-checksum-sha256).
-        answer = self._client.put_object(**self._options, Body=body, ChecksumSHA256=_checksum(bytes.fromhex(sha256)))
+        checksum = {"ChecksumAlgorithm": "SHA256", "ChecksumSHA256": _checksum(bytes.fromhex(sha256))}
+        answer = self._client.put_object(**self._options, **checksum, Body=body)
         return str(answer["ETag"])
 
     def _in_parts(self, path: Path) -> str:
@@ -68,7 +73,7 @@ class Upload:
     def _sent(self, path: Path, place: Mapping[str, Any]) -> list[Mapping[str, object]]:
         parts: list[Mapping[str, object]] = []
         with path.open("rb") as file:
-            while data := file.read(PART):
+            while data := file.read(min(PART, self._single)):
                 number, checksum = len(parts) + 1, _checksum(hashlib.sha256(data).digest())
                 answer = self._client.upload_part(**place, PartNumber=number, Body=data, ChecksumSHA256=checksum)
                 parts.append({"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": checksum})

@@ -117,25 +117,29 @@ def _unchanged(file: TreeFile) -> Iterator[bytes]:
         )
 
 
-def extract_archive(path: Path, target: Path, *, limit: int) -> None:
+def extract_archive(path: Path, target: Path, *, limit: int, name: str | None = None) -> None:
     """Write the files of the archive below *target*, at most *limit* bytes of them.
+
+    Args:
+        name: how a person knows the archive; None means by its path.
 
     Raises:
         RefusedError: a member is not a plain file or folder with a name of its own inside the target.
     """
     names: set[str] = set()
+    known = name or str(path)
     try:
         with tarfile.open(path, "r|gz", bufsize=_CHUNK) as archive:
             left = limit
             for member in archive:
-                _check(path, member, names, left)
+                _check(known, member, names, left)
                 left -= member.size
                 _extract(archive, member, target)
     except (tarfile.TarError, EOFError, zlib.error) as error:
-        raise RefusedError(f"{path} is not a whole archive ({error}). Register a version that is.") from error
+        raise RefusedError(f"{known} is not a whole archive ({error}). Register a version that is.") from error
 
 
-def _check(path: Path, member: tarfile.TarInfo, names: set[str], left: int) -> None:
+def _check(known: str, member: tarfile.TarInfo, names: set[str], left: int) -> None:
     name = os.path.normpath(member.name)
     reason = None
     if name.startswith(("/", "../")) or name == ".." or "\\" in name or "\0" in name:
@@ -147,7 +151,7 @@ def _check(path: Path, member: tarfile.TarInfo, names: set[str], left: int) -> N
     elif not 0 <= member.size <= left or len(names) >= _MOST_MEMBERS:
         reason = "what is in the archive is too large"
     if reason is not None:
-        raise RefusedError(f"{path} is refused because of {member.name!r}: {reason}. Pack the model again.")
+        raise RefusedError(f"{known} is refused because of {member.name!r}: {reason}. Pack the model again.")
     names.add(name)
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from everfit.adapters.files.digests import folder_digest
 from everfit.adapters.files.disk import alone, incoming, put_folder, writing
+from everfit.adapters.files.folders import importable_names, text_below
 from everfit.adapters.files.tree import Tree, TreeFile, read_error
 from everfit.adapters.local.checkout import Commit, check_commit, check_out
 from everfit.adapters.local.git import git, text_of
@@ -92,20 +93,10 @@ class LocalCode:
         return digest, str(target)
 
     def text(self, folder: str, path: str) -> str:
-        place = Path(folder, path)
-        if not place.resolve().is_relative_to(Path(folder).resolve()):
-            raise NotFoundError(f"{path} lies outside the project. Put it inside.")
-        try:
-            return place.read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise RequestError(f"{path} is not UTF-8 text ({error.reason}). Save it as UTF-8.") from error
-        except OSError as error:
-            raise NotFoundError(f"There is no file {path} in the project's code. Check its name.") from error
+        return text_below(Path(folder), path)
 
     def modules(self, folder: str) -> frozenset[str]:
-        tree = Tree(root=os.path.realpath(folder), leaves_out=lambda _: False)
-        tops = (file.path.partition("/")[0] for file in tree.files() if file.path.endswith((".py", ".so", ".pyd")))
-        return frozenset(name.partition(".")[0] for name in tops if name.partition(".")[0].isidentifier())
+        return importable_names(Path(folder))
 
 
 def _code_tree(folder: str, leave_out: Sequence[str], home: str) -> Tree:
