@@ -34,23 +34,11 @@ ARN = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model-package/line/1"
 
 @dataclass
 class HeldPackages:
-    """Packages as they stand in SageMaker; ``put`` is what a person does there."""
+    """Packages as they stand in SageMaker."""
 
     kept: dict[str, Package] = field(default_factory=dict)
     reset: list[int] = field(default_factory=list)
     environment: str = "production"
-
-    def put(self, approved: bool | None, *, by: str | None = "grace", **changes: Any) -> None:
-        package = Package(
-            name=ARN,
-            model="line",
-            version=1,
-            artifact="sha256:model-1",
-            approved=approved,
-            decided_by=by,
-            is_whole=True,
-        )
-        self.kept[ARN] = replace(package, **changes)
 
     def package(self, name: str) -> Package | None:
         return self.kept.get(name)
@@ -82,6 +70,20 @@ class Cloud(World):
         project = replace(self.workspace.project, triggers=triggers)
         self.workspace = replace(self.workspace, project=project)
 
+    def decide_there(self, *, approved: bool, by: str | None = "grace", **changes: Any) -> None:
+        """Do what a person does in SageMaker's registry, who has seen what is known of version 1 now."""
+        package = Package(
+            name=ARN,
+            model="line",
+            version=1,
+            artifact=self.registry.version("line", 1).artifact,
+            approved=approved,
+            verdict=self.registry.placement("line", "production", 1).verdict.id,
+            decided_by=by,
+            is_whole=True,
+        )
+        self.packages.kept[ARN] = replace(package, **changes)
+
     @property
     def place(self) -> Place:
         return Place(workspace=self.workspace, environment=self.environment(), account=ACCOUNT)
@@ -112,8 +114,7 @@ def waiting() -> Cloud:
     """Return a world in which version 1 waits for a person."""
     world = Cloud("manual")
     assert world.run().outcome is Outcome.NEEDS_APPROVAL
-    artifact = world.registry.version("line", 1).artifact
-    world.packages.put(approved=True, artifact=artifact)
+    world.decide_there(approved=True)
     return world
 
 
@@ -145,7 +146,7 @@ def test_the_same_approval_ten_times_deploys_once() -> None:
 
 def test_a_rejection_there_deploys_nothing() -> None:
     world = waiting()
-    world.packages.put(approved=False, artifact=world.registry.version("line", 1).artifact)
+    world.decide_there(approved=False)
     effect = world.take(a_package_event("line", 1, "Rejected"))
     assert effect.run is not None
     assert drive(effect.run, world.workspace, world.ports()).outcome is Outcome.REJECTED
@@ -154,7 +155,7 @@ def test_a_rejection_there_deploys_nothing() -> None:
 
 def test_what_the_package_says_now_counts_whatever_order_the_events_come_in() -> None:
     world = waiting()
-    world.packages.put(approved=False, artifact=world.registry.version("line", 1).artifact)
+    world.decide_there(approved=False)
     world.take(a_package_event("line", 1, "Approved"))
     assert world.standing is Standing.REJECTED
 
@@ -166,11 +167,12 @@ def test_what_the_package_says_now_counts_whatever_order_the_events_come_in() ->
         ({"is_whole": False}, "other bytes"),
         ({"model": "fraud"}, "another model"),
         ({"version": 9}, "not kept here"),
+        ({"verdict": "sha256:another"}, "judged again"),
     ],
 )
 def test_a_package_that_is_not_ours_as_we_made_it_decides_nothing(change: dict[str, Any], words: str) -> None:
     world = waiting()
-    world.packages.put(approved=True, **{"artifact": world.registry.version("line", 1).artifact, **change})
+    world.decide_there(approved=True, **change)
     effect = world.take(a_package_event("line", 1, "Approved"))
     assert effect.kind is EffectKind.NOTHING
     assert words in effect.words
@@ -180,7 +182,7 @@ def test_a_package_that_is_not_ours_as_we_made_it_decides_nothing(change: dict[s
 def test_an_approval_when_nothing_waits_does_nothing() -> None:
     world = Cloud()
     world.run(mae=9.0)
-    world.packages.put(approved=True, artifact=world.registry.version("line", 1).artifact)
+    world.decide_there(approved=True)
     assert "does not wait" in world.take(a_package_event("line", 1, "Approved")).words
     assert world.standing is Standing.REJECTED
 
@@ -198,9 +200,9 @@ def test_only_those_may_decide_there_whom_the_policy_names() -> None:
 def test_nobody_approves_there_what_they_started_when_four_eyes_must_see_it() -> None:
     world = waiting()
     world.change(approval=ApprovalPolicy(mode="manual", four_eyes=True))
-    world.packages.put(approved=True, by="Ada", artifact=world.registry.version("line", 1).artifact)
+    world.decide_there(approved=True, by="Ada")
     assert "somebody else must approve" in world.take(a_package_event("line", 1, "Approved")).words
-    world.packages.put(approved=True, by="grace", artifact=world.registry.version("line", 1).artifact)
+    world.decide_there(approved=True, by="grace")
     assert world.take(a_package_event("line", 1, "Approved")).kind is EffectKind.WAKE
 
 
@@ -208,14 +210,14 @@ def test_nobody_approves_there_what_they_started_when_four_eyes_must_see_it() ->
 def test_a_decision_of_nobody_knows_whom_is_not_taken_when_the_policy_asks_who(policy: dict[str, Any]) -> None:
     world = waiting()
     world.change(approval=ApprovalPolicy(mode="manual", **policy))
-    world.packages.put(approved=True, by=None, artifact=world.registry.version("line", 1).artifact)
+    world.decide_there(approved=True, by=None)
     assert "does not say who decided" in world.take(a_package_event("line", 1, "Approved")).words
     assert world.standing is Standing.PENDING
 
 
 def test_a_decision_of_nobody_knows_whom_is_taken_when_anybody_may_decide() -> None:
     world = waiting()
-    world.packages.put(approved=True, by=None, artifact=world.registry.version("line", 1).artifact)
+    world.decide_there(approved=True, by=None)
     assert world.take(a_package_event("line", 1, "Approved")).kind is EffectKind.WAKE
 
 

@@ -78,6 +78,8 @@ def _mismatch(package: Package, place: Place, ports: Ports) -> str | None:
         return f"{name} is not kept here: {error}"
     if version.artifact != package.artifact or not package.is_whole:
         return f"{name} holds other bytes than version {package.version}; nothing was decided"
+    if package.verdict != placement.verdict.id:
+        return f"{name} was judged again since somebody decided there"
     if placement.standing is not Standing.PENDING:
         return f"{name} does not wait for a person: it is {placement.standing.value}"
     return None

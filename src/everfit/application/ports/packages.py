@@ -11,6 +11,7 @@ class Package:
 
     Args:
         approved: what somebody decided there; None when nobody has.
+        verdict: the one that whoever decided has seen.
         decided_by: the person's name; None when it is not known.
         is_whole: whether it holds the bytes that were put there.
     """
@@ -20,6 +21,7 @@ class Package:
     version: int
     artifact: str
     approved: bool | None
+    verdict: str | None
     decided_by: str | None
     is_whole: bool
 
