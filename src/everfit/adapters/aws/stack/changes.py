@@ -1,8 +1,7 @@
 """From what CloudFormation says of a change set, of drift and of a failure, to what it means."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from everfit.adapters.aws.stack.pieces import Template
 from everfit.domain.stack_plan import Change, ChangeKind, Drift
@@ -117,9 +116,8 @@ def _advice(reason: str) -> str:
     return ""
 
 
-def kept_resources(template: str) -> frozenset[str]:
+def kept_resources(template: Mapping[str, object]) -> frozenset[str]:
     """Return the logical ids of what stays there when a stack with this template lets go of it."""
-    resources = json.loads(template).get("Resources", {}) if template.lstrip().startswith("{") else {}
-    return frozenset(
-        name for name, each in resources.items() if str(each.get("DeletionPolicy", "")).startswith("Retain")
-    )
+    resources = cast("Mapping[str, Json]", template.get("Resources", {}))
+    policies = {name: str(each.get("DeletionPolicy", "")) for name, each in resources.items()}
+    return frozenset(name for name, policy in policies.items() if policy.startswith("Retain"))

@@ -52,18 +52,19 @@ def dashboard(blueprint: Blueprint) -> Widget:
         _graph(region, "Requests", [(space, "Invocations", serving)], "Sum"),
         _graph(region, "Requests that fail", [(space, name, serving) for name in failures], "Sum"),
         _graph(region, "Time to answer", [(space, "ModelLatency" if is_endpoint else "Duration", serving)], "p99"),
-        *_quality(blueprint, runs),
+        *_quality(blueprint),
         _graph(region, "Errors of Everfit's functions", functions, "Sum"),
         _graph(region, "Events that wait", waiting, "Maximum"),
     ]
     return {"widgets": [_headline(blueprint), *(_placed(each, at) for at, each in enumerate(graphs))]}
 
 
-def _quality(blueprint: Blueprint, runs: Dimensions) -> list[Widget]:
+def _quality(blueprint: Blueprint) -> list[Widget]:
     rules = blueprint.project.rules_in(blueprint.environment)
     names = dict.fromkeys(rule.name for rule in rules if rule.subject is Subject.METRIC and rule.slices is None)
     space, region = blueprint.place.namespace, blueprint.place.region
-    return [_graph(region, f"Model: {name}", [(space, metric_name(name), runs)], "Maximum") for name in names]
+    model = {"EndpointName": blueprint.environment.endpoint}
+    return [_graph(region, f"Model: {name}", [(space, metric_name(name), model)], "Maximum") for name in names]
 
 
 def metric_name(metric: str) -> str:

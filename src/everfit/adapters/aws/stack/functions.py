@@ -1,13 +1,13 @@
 """The Lambda functions that do the work of a stack, their roles and their logs."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from everfit.adapters.aws.permissions import Role, function_name, policy, role_name, trust
+from everfit.adapters.aws.project_bundle import variables_of
 from everfit.adapters.aws.stack.blueprint import Blueprint
-from everfit.adapters.aws.stack.pieces import ACCOUNT, GetAtt, Ref, Resource, Tree, as_tree
+from everfit.adapters.aws.stack.pieces import ACCOUNT, GetAtt, Ref, Resource, as_tree
 
 RUNTIME: Final = "python3.12"
 _LOG_DAYS: Final = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288)
@@ -90,16 +90,7 @@ def _function(blueprint: Blueprint, role: Role) -> dict[str, Resource]:
                 "KmsKeyArn": place.key,
                 "LoggingConfig": {"LogGroup": Ref(f"{name}Logs")},
                 "DeadLetterConfig": {"TargetArn": GetAtt("DeadLetters")} if role is Role.EVENTS else None,
-                "Environment": {"Variables": dict(_variables(blueprint))},
+                "Environment": {"Variables": dict(variables_of(place))},
             },
         ),
     }
-
-
-def _variables(blueprint: Blueprint) -> Iterator[tuple[str, Tree]]:
-    # AWS_REGION is there by itself (Lambda Developer Guide, "Defined runtime environment variables").
-    place = blueprint.place
-    yield "EVERFIT_BUCKET", place.bucket
-    yield "EVERFIT_PREFIX", place.prefix
-    yield "EVERFIT_MODEL", place.model
-    yield "EVERFIT_ENVIRONMENT", place.environment

@@ -169,21 +169,20 @@ def _schedule(name: str, expression: str, zone: str, *, function: str, told: dic
 
 
 def _topic(blueprint: Blueprint) -> dict[str, Resource]:
-    """Return the topic of the environment with who listens to it, when it has one that is not there already."""
-    name = blueprint.place.names.topic
-    if name is None or "Topic" in blueprint.outside:
-        return {}
-    made = {
-        "Topic": Resource(type="AWS::SNS::Topic", properties={"TopicName": name}),
-        "TopicPolicy": Resource(
+    """Return the topic of the environment, unless it is there already, with who listens to it."""
+    made: dict[str, Resource] = {}
+    if blueprint.topic is None:
+        return made
+    if "Topic" not in blueprint.outside:
+        made["Topic"] = Resource(type="AWS::SNS::Topic", properties={"TopicName": blueprint.place.names.topic})
+        made["TopicPolicy"] = Resource(
             type="AWS::SNS::TopicPolicy",
             properties={"Topics": [Ref("Topic")], "PolicyDocument": _topic_policy(blueprint.partition)},
-        ),
-    }
+        )
     for count, address in enumerate(blueprint.place.subscribe, 1):
         made[f"Subscription{count}"] = Resource(
             type="AWS::SNS::Subscription",
-            properties={"TopicArn": Ref("Topic"), "Protocol": "email", "Endpoint": address},
+            properties={"TopicArn": blueprint.topic, "Protocol": "email", "Endpoint": address},
         )
     return made
 

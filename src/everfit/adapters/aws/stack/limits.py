@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from everfit.adapters.aws.permissions import Role, function_name, queue_name, role_name
+from everfit.adapters.aws.permissions import function_name, queue_name, role_name
 from everfit.adapters.aws.stack.blueprint import Blueprint
 from everfit.adapters.aws.stack.functions import SIZES
 from everfit.adapters.aws.stack.pieces import Template

@@ -1,4 +1,7 @@
-"""What watches over an environment: alarms, a dashboard, and the record of who touched the bucket."""
+"""What watches over an environment: alarms, a dashboard, and the record of who touched the bucket.
+
+The alarms on what serves are not here: they follow the version that serves, so each deployment makes its own.
+"""
 
 import json
 from collections.abc import Mapping
@@ -7,24 +10,19 @@ from typing import Final
 
 from everfit.adapters.aws.permissions import Role, function_name, queue_name
 from everfit.adapters.aws.stack.blueprint import Blueprint
-from everfit.adapters.aws.stack.dashboard import Dimensions, dashboard, run_dimensions, serving_dimensions
+from everfit.adapters.aws.stack.dashboard import Dimensions, dashboard, run_dimensions
 from everfit.adapters.aws.stack.pieces import ACCOUNT, Resource, Sub, Tree
 from everfit.adapters.aws.stack.storage import AUDITED_BELOW
-from everfit.domain.gate_rule import Subject
-from everfit.domain.project import Hosting
 
 _FIVE_MINUTES: Final = 300
 _DAY: Final = 24 * 3600
 _LONGEST_LOOK: Final = timedelta(days=7)
 """Periods of an hour and more can look back for seven days (CloudWatch User Guide, "Alarm evaluation")."""
-_USUAL_LATENCY: Final = timedelta(seconds=1)
 
 
 def watching(blueprint: Blueprint) -> dict[str, Resource]:
     """Return alarms, dashboard and trail."""
     made = _own_alarms(blueprint)
-    made |= _endpoint_alarms(blueprint) if blueprint.environment.hosting is Hosting.ENDPOINT else {}
-    made |= _function_alarms(blueprint) if blueprint.environment.hosting is Hosting.FUNCTION else {}
     made["Dashboard"] = Resource(
         type="AWS::CloudWatch::Dashboard",
         properties={
@@ -120,86 +118,6 @@ def _own_alarms(blueprint: Blueprint) -> dict[str, Resource]:
             },
         )
     return made
-
-
-def _endpoint_alarms(blueprint: Blueprint) -> dict[str, Resource]:
-    serving = _named(serving_dimensions(blueprint))
-    limit = latency_limit(blueprint)
-    return {
-        "ErrorsAlarm": _alarm(
-            blueprint,
-            "5xx",
-            "More than 1 % of the requests to the endpoint fail.",
-            # Each request counts 0 or 1, so the average is their share (SageMaker, "Endpoint invocation metrics").
-            {
-                "Namespace": "AWS/SageMaker",
-                "MetricName": "Invocation5XXErrors",
-                "Dimensions": serving,
-                "Statistic": "Average",
-                "Threshold": 0.01,
-                "ComparisonOperator": "GreaterThanThreshold",
-                "EvaluationPeriods": 2,
-            },
-        ),
-        "LatencyAlarm": _alarm(
-            blueprint,
-            "latency",
-            f"1 % of the requests wait longer than {limit / timedelta(milliseconds=1):g} ms for the model.",
-            {
-                "Namespace": "AWS/SageMaker",
-                "MetricName": "ModelLatency",
-                "Dimensions": serving,
-                "Statistic": None,
-                "ExtendedStatistic": "p99",
-                # In microseconds.
-                "Threshold": limit / timedelta(microseconds=1),
-                "ComparisonOperator": "GreaterThanThreshold",
-                "EvaluationPeriods": 3,
-            },
-        ),
-    }
-
-
-def _function_alarms(blueprint: Blueprint) -> dict[str, Resource]:
-    serving = _named(serving_dimensions(blueprint))
-    limit = latency_limit(blueprint)
-    return {
-        "ErrorsAlarm": _alarm(
-            blueprint,
-            "errors",
-            "Requests to the function that serves fail.",
-            {
-                "Namespace": "AWS/Lambda",
-                "MetricName": "Errors",
-                "Dimensions": serving,
-                "Threshold": 5,
-                "EvaluationPeriods": 2,
-            },
-        ),
-        "LatencyAlarm": _alarm(
-            blueprint,
-            "latency",
-            f"1 % of the requests take longer than {limit / timedelta(milliseconds=1):g} ms.",
-            {
-                "Namespace": "AWS/Lambda",
-                "MetricName": "Duration",
-                "Dimensions": serving,
-                "Statistic": None,
-                "ExtendedStatistic": "p99",
-                "Threshold": limit / timedelta(milliseconds=1),
-                "ComparisonOperator": "GreaterThanThreshold",
-                "EvaluationPeriods": 3,
-            },
-        ),
-    }
-
-
-def latency_limit(blueprint: Blueprint) -> timedelta:
-    """Return the longest time that the gate lets a version take, or a second."""
-    for rule in blueprint.project.rules_in(blueprint.environment):
-        if rule.subject is Subject.LATENCY and rule.name == "p99" and not rule.is_relative:
-            return timedelta(seconds=rule.offset)
-    return _USUAL_LATENCY
 
 
 def _alarm(blueprint: Blueprint, name: str, words: str, more: Mapping[str, Tree]) -> Resource:
