@@ -21,6 +21,7 @@ from tests.integration.served_models import Models, proof
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3"
 QUICK = Pace(interval=timedelta(milliseconds=10), stale=timedelta(seconds=2))
+OWN_IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/quick:1"
 TOPIC = "arn:aws:sns:us-east-1:123456789012:model-alerts"
 Document = dict[str, Any]
 
@@ -70,6 +71,7 @@ class Hosted:
     clients: Clients
     models: Models
     role: str = ""
+    image: str = IMAGE
     uploaded: dict[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
@@ -90,7 +92,7 @@ class Hosted:
         """Return a version as an environment on AWS has it: bytes in S3, an image to serve them."""
         made = self.models.version(number, script)
         url = self._uploaded(made.artifact, self.models.home)
-        return replace(made, model=url, python=IMAGE, **changes)
+        return replace(made, model=url, python=self.image, **changes)
 
     def _uploaded(self, artifact: str, home: Path) -> str:
         hex_digits = artifact.removeprefix("sha256:")

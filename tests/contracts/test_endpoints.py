@@ -1,8 +1,11 @@
 """What every implementation of the port ``Endpoints`` promises."""
 
+import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -11,6 +14,7 @@ from everfit.adapters.memory.endpoints import MemoryEndpoints, echo
 from everfit.application.ports import Endpoints
 from everfit.domain.endpoint import ServedVersion
 from everfit.domain.errors import FencedError, RefusedError, RunFailedError
+from everfit.domain.version import Release
 from tests.integration.served_models import Models, proof
 
 BROKEN = "raises.py"
@@ -22,23 +26,77 @@ def ask(version: ServedVersion, body: bytes) -> bytes:
     return echo(version, body)
 
 
-@pytest.fixture(params=["memory", "local"])
-def endpoints(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Endpoints]:
-    adapter: Endpoints = MemoryEndpoints(ask)
-    if request.param == "local":
-        adapter = LocalEndpoints(tmp_path, None)
-    yield adapter
-    adapter.stop()
+class Versions(Protocol):
+    """Makes versions that the endpoints of one backend can serve."""
+
+    def version(self, number: int, script: str | None = None) -> ServedVersion: ...
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Endpoints, and versions for them.
+
+    Args:
+        stages: whether staging loads a version; where it does not, what cannot load is found when traffic would move.
+    """
+
+    endpoints: Endpoints
+    versions: Versions
+    stages: bool = True
+
+
+@pytest.fixture(params=["memory", "local", "sagemaker"])
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
+    models = Models(home=tmp_path)
+    match request.param:
+        case "memory":
+            yield Backend(MemoryEndpoints(ask), models)
+        case "local":
+            local = LocalEndpoints(tmp_path, None)
+            yield Backend(local, models)
+            local.stop()
+        case _:
+            yield on_aws(request, models)
+
+
+def on_aws(request: pytest.FixtureRequest, models: Versions) -> Backend:
+    bench = request.getfixturevalue("bench")
+    clients = request.getfixturevalue("aws_clients")
+    from tests.aws.hosted import OWN_IMAGE, Hosted  # noqa: PLC0415 - without boto3 there is no AWS side
+
+    hosted = Hosted(bench=bench, clients=clients, models=models, image=OWN_IMAGE)
+    if request.param == "function":
+        return Backend(hosted.functions(), hosted)
+    bench.image(OWN_IMAGE, serve=[sys.executable, "-E", str(Path(__file__).parents[1] / "aws" / "quick_serve.py")])
+    return Backend(hosted.endpoints(), hosted, stages=False)
 
 
 @pytest.fixture
-def models(tmp_path: Path) -> Models:
-    return Models(home=tmp_path)
+def endpoints(backend: Backend) -> Endpoints:
+    return backend.endpoints
+
+
+@pytest.fixture
+def models(backend: Backend) -> Versions:
+    return backend.versions
+
+
+def shift(
+    endpoints: Endpoints, shares: dict[int, float], releases: list[Release], fence: int = 1, name: str = "solar"
+) -> None:
+    """Ask until the traffic is where it should be, as a run does."""
+    while not endpoints.shift(name, shares, releases, fence=fence):
+        endpoints.wait(name, timedelta(seconds=1))
+
+
+def restore(endpoints: Endpoints, version: ServedVersion, release: Release, fence: int) -> None:
+    while not endpoints.restore("solar", version, release, fence=fence):
+        endpoints.wait("solar", timedelta(seconds=1))
 
 
 def deploy(endpoints: Endpoints, version: ServedVersion, fence: int = 1) -> None:
     endpoints.stage("solar", version, fence=fence)
-    endpoints.shift("solar", {version.version: 1.0}, [proof(version)], fence=fence)
+    shift(endpoints, {version.version: 1.0}, [proof(version)], fence)
 
 
 def weights(endpoints: Endpoints) -> dict[int, float]:
@@ -59,7 +117,7 @@ def test_an_endpoint_is_nothing_before_its_first_deployment(endpoints: Endpoints
     assert endpoints.invoke("solar", b"7", "text/csv", "*/*").status == 400
 
 
-def test_a_staged_version_takes_no_traffic(endpoints: Endpoints, models: Models) -> None:
+def test_a_staged_version_takes_no_traffic(endpoints: Endpoints, models: Versions) -> None:
     endpoints.stage("solar", models.version(1), fence=1)
     state = endpoints.describe("solar")
     assert state is not None
@@ -67,13 +125,13 @@ def test_a_staged_version_takes_no_traffic(endpoints: Endpoints, models: Models)
     assert endpoints.invoke("solar", b"7", "text/csv", "*/*").status == 503
 
 
-def test_the_version_that_was_shifted_to_answers_and_says_so(endpoints: Endpoints, models: Models) -> None:
+def test_the_version_that_was_shifted_to_answers_and_says_so(endpoints: Endpoints, models: Versions) -> None:
     deploy(endpoints, models.version(1))
     assert answering(endpoints) == 1
     assert weights(endpoints) == {1: 1.0}
 
 
-def test_the_endpoint_names_the_bytes_it_has_loaded(endpoints: Endpoints, models: Models) -> None:
+def test_the_endpoint_names_the_bytes_it_has_loaded(endpoints: Endpoints, models: Versions) -> None:
     version = models.version(1)
     deploy(endpoints, version, fence=4)
     state = endpoints.describe("solar")
@@ -81,7 +139,7 @@ def test_the_endpoint_names_the_bytes_it_has_loaded(endpoints: Endpoints, models
     assert (dict(state.artifacts), state.fence) == ({1: version.artifact}, 4)
 
 
-def test_the_name_and_address_stay_when_the_version_changes(endpoints: Endpoints, models: Models) -> None:
+def test_the_name_and_address_stay_when_the_version_changes(endpoints: Endpoints, models: Versions) -> None:
     """The name that callers use never changes."""
     deploy(endpoints, models.version(1))
     before = endpoints.describe("solar")
@@ -93,13 +151,18 @@ def test_the_name_and_address_stay_when_the_version_changes(endpoints: Endpoints
     assert answering(endpoints) == 2
 
 
-def test_a_version_that_does_not_load_leaves_the_old_one_untouched(endpoints: Endpoints, models: Models) -> None:
+def test_a_version_that_does_not_load_leaves_the_old_one_untouched(backend: Backend) -> None:
     """A version that does not load, does not answer a sample request, or crashes, never gets traffic; the old one
     is untouched.
     """
-    deploy(endpoints, models.version(1))
-    with pytest.raises(RunFailedError, match="the weights are gone"):
-        endpoints.stage("solar", models.version(2, BROKEN), fence=1)
+    endpoints, broken = backend.endpoints, backend.versions.version(2, BROKEN)
+    deploy(endpoints, backend.versions.version(1))
+    if backend.stages:
+        with pytest.raises(RunFailedError, match="the weights are gone"):
+            endpoints.stage("solar", broken, fence=1)
+    else:
+        with pytest.raises(RunFailedError, match="did not pass the ping health check"):
+            deploy(endpoints, broken)
     state = endpoints.describe("solar")
     assert state is not None
     assert state.staged == (1,)
@@ -111,7 +174,7 @@ def test_a_version_that_does_not_load_leaves_the_old_one_untouched(endpoints: En
     [({2: 1.0}, "stage it first"), ({1: 0.5}, "sum to 1"), ({}, "sum to 1"), ({1: 2.0, 2: -1.0}, "sum to 1")],
 )
 def test_impossible_shares_are_refused(
-    endpoints: Endpoints, models: Models, shares: dict[int, float], match: str
+    endpoints: Endpoints, models: Versions, shares: dict[int, float], match: str
 ) -> None:
     version = models.version(1)
     deploy(endpoints, version)
@@ -122,7 +185,7 @@ def test_impossible_shares_are_refused(
 
 @pytest.mark.parametrize("changes", [{"artifact": "sha256:00"}, {"verdict": ""}, {"version": 9}, {"model": "another"}])
 def test_no_traffic_without_a_release_for_these_very_bytes(
-    endpoints: Endpoints, models: Models, changes: dict[str, object]
+    endpoints: Endpoints, models: Versions, changes: dict[str, object]
 ) -> None:
     """First deployment, update, rollback and recovery all obey the same rule: traffic only to digests with a passing
     verdict.
@@ -134,7 +197,7 @@ def test_no_traffic_without_a_release_for_these_very_bytes(
     assert weights(endpoints) == {}
 
 
-def test_a_rollback_obeys_the_same_rule_before_it_moves_anything(endpoints: Endpoints, models: Models) -> None:
+def test_a_rollback_obeys_the_same_rule_before_it_moves_anything(endpoints: Endpoints, models: Versions) -> None:
     old, new = models.version(1), models.version(2)
     deploy(endpoints, old)
     deploy(endpoints, new)
@@ -152,7 +215,7 @@ CHANGES: dict[str, Callable[[Endpoints, ServedVersion], object]] = {
 
 
 @pytest.mark.parametrize("change", list(CHANGES))
-def test_whoever_was_taken_over_changes_nothing(endpoints: Endpoints, models: Models, change: str) -> None:
+def test_whoever_was_taken_over_changes_nothing(endpoints: Endpoints, models: Versions, change: str) -> None:
     version, newer = models.version(1), models.version(2)
     deploy(endpoints, version, fence=5)
     deploy(endpoints, newer, fence=5)
@@ -163,7 +226,7 @@ def test_whoever_was_taken_over_changes_nothing(endpoints: Endpoints, models: Mo
     assert (dict(state.weights), state.staged, state.fence) == ({2: 1.0}, (1, 2), 5)
 
 
-def test_settling_keeps_what_serves_and_what_is_to_be_kept(endpoints: Endpoints, models: Models) -> None:
+def test_settling_keeps_what_serves_and_what_is_to_be_kept(endpoints: Endpoints, models: Versions) -> None:
     """The configuration in use is never deleted; what is no longer needed is removed by policy, and the last good
     version never is.
     """
@@ -178,44 +241,44 @@ def test_settling_keeps_what_serves_and_what_is_to_be_kept(endpoints: Endpoints,
 
 @pytest.mark.parametrize("keep", [[1], []])
 def test_the_way_back_works_whether_or_not_the_old_version_was_kept(
-    endpoints: Endpoints, models: Models, keep: list[int]
+    endpoints: Endpoints, models: Versions, keep: list[int]
 ) -> None:
     old = models.version(1)
     deploy(endpoints, old)
     deploy(endpoints, models.version(2))
     endpoints.settle("solar", keep, fence=1)
-    endpoints.restore("solar", old, proof(old), fence=2)
+    restore(endpoints, old, proof(old), fence=2)
     assert answering(endpoints) == 1
     assert weights(endpoints) == {1: 1.0}
 
 
-def test_a_way_back_to_what_does_not_load_moves_nothing(endpoints: Endpoints, models: Models) -> None:
+def test_a_way_back_to_what_does_not_load_moves_nothing(endpoints: Endpoints, models: Versions) -> None:
     """`rollback` verifies that the old version exists, has the right digest and loads, before it moves anything; it
     restores all parts together and leaves other environments alone.
     """
     broken = models.version(1, BROKEN)
     deploy(endpoints, models.version(2))
     with pytest.raises((RunFailedError, RefusedError)):
-        endpoints.restore("solar", broken, proof(broken), fence=2)
+        restore(endpoints, broken, proof(broken), fence=2)
     assert answering(endpoints) == 2
 
 
-def test_doing_it_again_is_doing_it_once(endpoints: Endpoints, models: Models) -> None:
+def test_doing_it_again_is_doing_it_once(endpoints: Endpoints, models: Versions) -> None:
     version = models.version(1)
     deploy(endpoints, version)
     deploy(endpoints, version)
     assert answering(endpoints) == 1
 
 
-def test_a_version_never_changes_its_bytes(endpoints: Endpoints, models: Models) -> None:
+def test_a_version_never_changes_its_bytes(endpoints: Endpoints, models: Versions) -> None:
     deploy(endpoints, models.version(1))
     with pytest.raises(RefusedError, match="never changes"):
         endpoints.stage("solar", replace(models.version(2), version=1), fence=1)
 
 
-def test_endpoints_leave_each_other_alone(endpoints: Endpoints, models: Models) -> None:
+def test_endpoints_leave_each_other_alone(endpoints: Endpoints, models: Versions) -> None:
     deploy(endpoints, models.version(1), fence=9)
     endpoints.stage("other", models.version(2), fence=1)
-    endpoints.shift("other", {2: 1.0}, [proof(models.version(2))], fence=1)
+    shift(endpoints, {2: 1.0}, [proof(models.version(2))], name="other")
     assert answering(endpoints) == 1
     assert endpoints.invoke("other", b"7", "text/csv", "*/*").version == 2
