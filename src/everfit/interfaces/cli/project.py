@@ -7,7 +7,8 @@ import click
 from click.shell_completion import get_completion_class
 
 from everfit.bootstrap import TEMPLATES, write_project
-from everfit.interfaces.cli.options import dry_run_option, json_option, opened, print_json, project_option
+from everfit.domain.project import Backend
+from everfit.interfaces.cli.options import dry_run_option, json_option, opened_on, print_json, project_option
 
 
 @click.command("init")
@@ -34,7 +35,8 @@ def init_command(folder: Path, kind: str, *, as_json: bool) -> None:
 @dry_run_option
 def down_command(folder: Path, *, as_json: bool, dry_run: bool) -> None:
     """Stop the endpoint host; the next run or prediction starts it again with the same state."""
-    project = opened(folder)
+    # What serves on AWS is nothing to stop, whatever else the project has.
+    project = opened_on(Backend.LOCAL, folder)
     stopped = project.ports.endpoints.is_running() if dry_run else project.ports.endpoints.stop()
     if as_json:
         print_json({"stopped": stopped, "dry_run": dry_run})
