@@ -1,11 +1,12 @@
 from collections.abc import Sequence
+from hashlib import sha256
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from everfit.domain.errors import RequestError
-from everfit.domain.snapshot import FileEntry, change_between, manifest_bytes, object_path, snapshot_of
+from everfit.domain.snapshot import FileEntry, ManifestDigest, change_between, object_path, snapshot_of
 
 ENTRIES = st.lists(
     st.builds(
@@ -62,7 +63,16 @@ def test_a_replaced_file_counts_with_its_new_size() -> None:
 
 def test_the_manifest_is_written_in_one_form_only() -> None:
     entries = [FileEntry(path="ü", size=2, digest="blake3:2"), FileEntry(path="a", size=1, digest="blake3:1")]
-    assert manifest_bytes(entries) == b'[["a",1,"blake3:1"],["\\u00fc",2,"blake3:2"]]'
+    written = b'[["a",1,"blake3:1"],["\\u00fc",2,"blake3:2"]]'
+    assert snapshot_of(entries).id == f"sha256:{sha256(written).hexdigest()}"
+    assert snapshot_of([]).id == f"sha256:{sha256(b'[]').hexdigest()}"
+
+
+def test_files_that_do_not_come_in_the_order_of_their_names_are_refused() -> None:
+    digest = ManifestDigest()
+    digest.add(FileEntry(path="b", size=1, digest="blake3:1"))
+    with pytest.raises(RequestError, match="lists a after b"):
+        digest.add(FileEntry(path="a", size=1, digest="blake3:1"))
 
 
 def test_two_files_of_one_name_are_refused() -> None:
