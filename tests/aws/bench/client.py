@@ -181,6 +181,10 @@ class Bench:
         """Bring an alarm into *state* as its metric would."""
         self.ask("alarm", name=name, state=state, region=region)
 
+    def fire(self, schedule: str, time: str | None = None, region: str = "us-east-1") -> None:
+        """Fire a schedule as if its time had come; *time* is what its target is told."""
+        self.ask("fire", name=schedule, time=time, region=region)
+
     def image(self, uri: str, *, train: list[str] | None = None, serve: list[str] | None = None) -> None:
         """Give an image of one's own local programs; ``train`` and ``serve`` are added as their last argument."""
         self.ask("image", uri=uri, train=train, serve=serve)

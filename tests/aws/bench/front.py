@@ -12,13 +12,13 @@ from tests.aws.bench.call import Call, Document
 from tests.aws.bench.control import control
 from tests.aws.bench.errors import AwsError, DroppedConnectionError
 from tests.aws.bench.faults import Fault
-from tests.aws.bench.operations import AFTER, OPERATIONS, UNLOCKED
+from tests.aws.bench.operations import AFTER, BEFORE, OPERATIONS, UNLOCKED
 from tests.aws.bench.wire import Answer, read_call, write_answer, write_error
 from tests.aws.bench.world import World
 
 Start = Callable[..., Any]
 # moto checks and writes in two steps; a conditional write must be one. These wait for others inside a call instead.
-FREE = {"sqs", "stepfunctions"}
+FREE = {"sqs"}
 OWN = {"sagemaker", "sagemaker-runtime", "lambda", "events", "scheduler", "cloudformation"}
 HISTORY = ("Describe", "List", "Get")
 
@@ -78,16 +78,9 @@ class Front:
         found = strict.errors(call.service, call.operation, call.params)
         if found:
             raise AwsError("ValidationException", f"{len(found)} validation error(s) detected: " + "; ".join(found))
-        handler = OPERATIONS.get((call.service, call.operation))
-        if handler is None and call.service in OWN:
-            raise AwsError("NotImplemented", f"The bench has no {call.service} {call.operation}.", 501)
-        if handler is None:
-            answer = self._by_moto(environ, call)
-        elif (call.service, call.operation) in UNLOCKED:
-            answer = write_answer(call, handler(self._world, call))
-        else:
-            with self._world.lock:
-                answer = write_answer(call, handler(self._world, call))
+        for check in BEFORE.get((call.service, call.operation), ()):
+            check(self._world, call)
+        answer = self._done(call, environ)
         entry["status"] = answer.status
         if answer.status < 400:
             if call.operation.startswith(HISTORY) and len(answer.body) < 100_000:
@@ -95,6 +88,17 @@ class Front:
             for work in AFTER.get((call.service, call.operation), ()):
                 work(self._world, call)
         return answer
+
+    def _done(self, call: Call, environ: dict[str, Any]) -> Answer:
+        handler = OPERATIONS.get((call.service, call.operation))
+        if handler is None and call.service in OWN:
+            raise AwsError("NotImplemented", f"The bench has no {call.service} {call.operation}.", 501)
+        if handler is None:
+            return self._by_moto(environ, call)
+        if (call.service, call.operation) in UNLOCKED:
+            return write_answer(call, handler(self._world, call))
+        with self._world.lock:
+            return write_answer(call, handler(self._world, call))
 
     def _by_moto(self, environ: dict[str, Any], call: Call | None) -> Answer:
         if call is None:

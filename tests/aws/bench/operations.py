@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 Handler = Callable[["World", Call], Document | None]
 OPERATIONS: dict[tuple[str, str], Handler] = {}
 AFTER: dict[tuple[str, str], list[Callable[["World", Call], Any]]] = {}
+BEFORE: dict[tuple[str, str], list[Callable[["World", Call], None]]] = {}
 UNLOCKED: set[tuple[str, str]] = set()
 
 
@@ -37,6 +38,17 @@ def after(service: str, *names: str) -> Callable[[Handler], Handler]:
     def register(handler: Handler) -> Handler:
         for name in names:
             AFTER.setdefault((service, name), []).append(handler)
+        return handler
+
+    return register
+
+
+def before(service: str, *names: str) -> Callable[[Callable[["World", Call], None]], Callable[["World", Call], None]]:
+    """Have the decorated function check calls of *names* before moto answers them."""
+
+    def register(handler: Callable[["World", Call], None]) -> Callable[["World", Call], None]:
+        for name in names:
+            BEFORE.setdefault((service, name), []).append(handler)
         return handler
 
     return register

@@ -24,6 +24,8 @@ MODULES = (
     "aliases",
     "invocations",
     "mappings",
+    "state_machines",
+    "scheduler",
 )
 
 
