@@ -86,6 +86,7 @@ class JobStatus:
         python: the interpreter that ran it, for serving code with the same requirements.
         python_version: of that interpreter, such as ``3.11.7``.
         packages: name -> version of what was installed there.
+        notes: what else is worth telling, such as what a spot instance saved.
     """
 
     state: JobState
@@ -98,3 +99,4 @@ class JobStatus:
     python: str | None = None
     python_version: str | None = None
     packages: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    notes: tuple[str, ...] = ()

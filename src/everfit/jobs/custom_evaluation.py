@@ -56,7 +56,7 @@ def evaluate_custom(
     python = str(parameters.get("python") or sys.executable)
     holdout = str(parameters["holdout"])
     program = [python, str(parameters.get("evaluate") or "")]
-    if any(side.evaluated is None for side in sides) and not Path(program[1]).is_file():
+    if any(side.evaluated is None and side.error is None for side in sides) and not Path(program[1]).is_file():
         raise RequestError(f"There is no evaluate script {parameters.get('evaluate')}; task: custom needs one.")
     scores = [_scores(side, program, holdout, work / side.name, timeout) for side in sides]
     rows = max((figure.rows or 0 for figure in scores[0].figures.values()), default=0)

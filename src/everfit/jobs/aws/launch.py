@@ -98,7 +98,7 @@ def replaced(value: Any, paths: dict[str, str]) -> Any:
     if isinstance(value, dict):
         return {name: replaced(each, paths) for name, each in cast("dict[str, Any]", value).items()}
     if isinstance(value, list):
-        return [replaced(each, paths) for each in cast("list[Any]", value)]
+        return [replaced(each, paths) for each in cast("list[object]", value)]
     if isinstance(value, str) and value.startswith("s3://"):
         for url in sorted(paths, key=len, reverse=True):
             if value == url or value.startswith(url + "/"):

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from everfit.jobs.aws.launch import PIP
 from everfit.jobs.aws.score import UnusableError, place_model
 
 
@@ -26,11 +27,21 @@ def main() -> None:
     holdout.mkdir(parents=True, exist_ok=True)
     try:
         place_model(work / given["archive"], model, given.get("sha256"))
+        install(model / "code/requirements.txt")
         run_script(work / given["script"], (str(model), str(holdout), str(output)), float(given["timeout"]))
     except UnusableError as error:
         print(error, file=sys.stderr, flush=True)
         (output / "error").write_text(str(error), encoding="utf-8")
     (output / "done").write_text("done", encoding="utf-8")
+
+
+def install(requirements: Path) -> None:
+    """Install what the version was trained with, if it says so."""
+    if not requirements.is_file():
+        return
+    ended = subprocess.run([sys.executable, *PIP, "-r", str(requirements)], stdin=subprocess.DEVNULL, check=False)
+    if ended.returncode != 0:
+        raise UnusableError(f"its requirements could not be installed (exit code {ended.returncode}); the log says why")
 
 
 def run_script(script: Path, folders: tuple[str, str, str], timeout: float) -> None:

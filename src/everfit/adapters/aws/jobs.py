@@ -1,0 +1,146 @@
+"""Jobs on SageMaker: Everfit's image prepares and judges, the user's trains and answers, and S3 keeps what was asked.
+
+Who started a job and who asks about it need not be the same process: both find it by its name, and what was asked for
+and how it ended is kept once and never changed.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Final
+
+from everfit.adapters.aws.clients import Clients
+from everfit.adapters.aws.evaluate_task import EvaluateTask
+from everfit.adapters.aws.job_calls import JobCalls
+from everfit.adapters.aws.job_files import STARTED, JobFiles
+from everfit.adapters.aws.job_logs import JobLogs, from_byte
+from everfit.adapters.aws.job_programs import JobPrograms
+from everfit.adapters.aws.job_requests import Setting
+from everfit.adapters.aws.job_tasks import UNKNOWN, PrepareTask, Task, TrainTask, Workshop
+from everfit.adapters.aws.submission import Submission, check, written
+from everfit.domain.aws import AwsPlace
+from everfit.domain.errors import BusyError, NotFoundError, RequestError
+from everfit.domain.job import JobKind, JobSpec, JobState, JobStatus
+from everfit.domain.project import Environment, Project
+
+LOOK: Final = timedelta(seconds=10)
+"""Between two looks at a job: SageMaker's jobs take minutes, and an account may ask only so often."""
+
+
+class SageMakerJobs:
+    """Implements ``Jobs`` for one environment.
+
+    Args:
+        role_arn: the role that jobs act in.
+        look: time between two looks at a job that is waited for.
+    """
+
+    def __init__(
+        self,
+        clients: Clients,
+        place: AwsPlace,
+        project: Project,
+        environment: Environment,
+        role_arn: str,
+        *,
+        look: timedelta = LOOK,
+    ) -> None:
+        self._files = JobFiles(clients, place)
+        self._logs = JobLogs(clients, project.secrets)
+        shop = Workshop(
+            setting=Setting(place=place, project=project, environment=environment, role=role_arn),
+            files=self._files,
+            calls=JobCalls(clients),
+            logs=self._logs,
+            programs=JobPrograms(self._files, place),
+        )
+        self._tasks: Mapping[JobKind, Task] = {
+            JobKind.PREPARE: PrepareTask(shop),
+            JobKind.TRAIN: TrainTask(shop),
+            JobKind.EVALUATE: EvaluateTask(shop),
+        }
+        self._look = look.total_seconds()
+        self._looked: dict[str, float] = {}
+
+    def start(self, spec: JobSpec) -> None:
+        """Start the job unless it was started before; also of two that try at once, one starts it."""
+        check(spec)
+        submission = self._files.submit(written(spec))
+        if self._files.end(submission) is not None or self._files.is_marked(submission, STARTED):
+            return
+        self._task(submission).begin(submission, spec)
+        self._files.mark(submission, STARTED)
+
+    def observe(self, name: str) -> JobStatus:
+        """Return how the job stands; how it ended is kept by the first who sees it."""
+        submission = self._files.submission(name)
+        if submission is None:
+            return UNKNOWN
+        end = self._files.end(submission)
+        if end is not None:
+            return end
+        status = self._task(submission).look(submission)
+        self._looked[name] = time.monotonic()
+        if status.state in (JobState.RUNNING, JobState.UNKNOWN):
+            return status
+        return self._files.keep_end(submission, status)
+
+    def wait(self, name: str, patience: timedelta) -> JobStatus:
+        """Return as soon as a look finds that the job has ended, or that it runs when *patience* is over."""
+        deadline = time.monotonic() + patience.total_seconds()
+        while True:
+            due = self._looked.get(name, 0.0) + self._look
+            if name in self._looked and due > deadline:
+                time.sleep(max(0.0, deadline - time.monotonic()))
+                return JobStatus(state=JobState.RUNNING)
+            time.sleep(max(0.0, due - time.monotonic()) if name in self._looked else 0.0)
+            status = self.observe(name)
+            if status.state is not JobState.RUNNING or time.monotonic() >= deadline:
+                self._looked.pop(name, None)
+                return status
+
+    def stop(self, name: str) -> None:
+        """Ask the job to end; SageMaker sends SIGTERM, and SIGKILL after 120 s (API reference, StopTrainingJob)."""
+        submission = self._files.submission(name)
+        if submission is not None and self._files.end(submission) is None:
+            self._task(submission).stop(submission)
+
+    def report(self, name: str, file: str) -> Mapping[str, object]:
+        """Return the JSON file that the job wrote below its ``output/``; what a training writes there is not kept."""
+        submission = self._files.submission(name)
+        if submission is None:
+            raise NotFoundError(f"The job {name} has no report {file}.")
+        return self._files.report(submission, file)
+
+    def trim(self, run: str) -> None:
+        """Delete what the jobs of a run worked on; reports, what they printed and how they ended stay."""
+        for name in list(self._files.names(run)):
+            # What has ended must be known to have, before what shows it is gone.
+            self.observe(name)
+        self._files.trim(run)
+
+    def forget(self, run: str) -> None:
+        """Delete everything that the jobs of a run left in S3; SageMaker keeps its own records."""
+        if not run or "/" in run:
+            raise RequestError(f"{run!r} is no run.")
+        for name in list(self._files.names(run)):
+            if self.observe(name).state is JobState.RUNNING:
+                raise BusyError(f"The job {name} is still running; stop it before its run is deleted.")
+        self._files.forget(run)
+
+    def log(self, name: str, start: int = 0) -> Iterator[bytes]:
+        """Yield what the job has printed so far, from byte *start* on."""
+        submission = self._files.submission(name)
+        if submission is None:
+            raise NotFoundError(f"There is no job {name}.")
+        return from_byte(self._printed(submission), start)
+
+    def _printed(self, submission: Submission) -> Iterator[bytes]:
+        for service, name in self._task(submission).parts(submission):
+            yield from self._logs.printed(service, name)
+        end = self._files.end(submission)
+        for note in () if end is None else end.notes:
+            yield f"[everfit: {note}]\n".encode()
+
+    def _task(self, submission: Submission) -> Task:
+        return self._tasks[submission.spec.kind]
