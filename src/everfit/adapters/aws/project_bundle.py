@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from everfit.adapters.aws.s3_objects import Put, S3Objects
 from everfit.application.facts import Facts
@@ -115,7 +115,7 @@ def _bundle(data: bytes, url: str) -> ProjectBundle:
         told = json.loads(data)
     except ValueError as error:
         raise BackendError(f"{url} is damaged; `everfit apply` writes it anew.") from error
-    facts = Facts(url, told if isinstance(told, dict) else {})
+    facts = Facts(url, cast("dict[str, object]", told) if isinstance(told, dict) else {})
     form = facts.whole_or_none("form")
     if form is not None and form > FORM:
         raise BackendError(f"{url} was written by a newer Everfit; `everfit apply` with that release mends the stack.")
