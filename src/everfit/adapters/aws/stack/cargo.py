@@ -1,6 +1,6 @@
 """What a stack's functions run and read, and how it comes into the bucket."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,19 +29,15 @@ class Cargo:
     Args:
         package: the zip with the code of every function.
         handlers: by the role that each function acts in.
-        more: the project's code, and what jobs install.
-        bundle: what puts this project in force.
+        bundle: uploads the project's code and what jobs install, and gives what puts the project in force.
     """
 
     package: Parcel
     handlers: Mapping[Role, str]
-    more: tuple[Parcel, ...]
-    bundle: ProjectBundle
+    bundle: Callable[[], ProjectBundle]
 
 
-def ship(objects: S3Objects, parcels: Iterable[Parcel]) -> int:
-    """Write what is not there yet, and return how many that were."""
-    return sum(
-        objects.put(Put(key=each.key, body=each.body, replaces=NOTHING, sha256=each.sha256)) is not None
-        for each in parcels
-    )
+def ship(objects: S3Objects, parcel: Parcel) -> bool:
+    """Write the parcel unless it is there, and return whether it was written."""
+    put = Put(key=parcel.key, body=parcel.body, replaces=NOTHING, sha256=parcel.sha256)
+    return objects.put(put) is not None

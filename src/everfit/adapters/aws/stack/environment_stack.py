@@ -16,7 +16,7 @@ from everfit.adapters.aws.stack.changing import Wanted, change, is_made, settled
 from everfit.adapters.aws.stack.cloudformation import CloudFormation, StackState
 from everfit.adapters.aws.stack.disclosures import rights, unprotected
 from everfit.adapters.aws.stack.functions import SIZES
-from everfit.adapters.aws.stack.limits import check_names
+from everfit.adapters.aws.stack.limits import check_data, check_names
 from everfit.adapters.aws.stack.outside import BucketFacts, bucket_facts, outside
 from everfit.adapters.aws.stack.pieces import Template
 from everfit.adapters.aws.stack.price_list import own_prices
@@ -102,12 +102,11 @@ class EnvironmentStack:
         return S3Objects(self._clients, self._place)
 
     def template(self) -> str:
-        template = environment_template(self._blueprint)
-        check_names(self._blueprint, template)
-        return template.shown()
+        self._check()
+        return environment_template(self._blueprint).shown()
 
     def plan(self, prices: PriceList | None, usage: Usage, tell: Tell) -> StackPlan:
-        check_names(self._blueprint, environment_template(self._blueprint))
+        self._check()
         bucket = self._bucket()
         state = self._cloud.state(self._place.names.stack)
         template = environment_template(self._known(state))
@@ -136,20 +135,20 @@ class EnvironmentStack:
         )
 
     def apply(self, tell: Tell) -> Applied:
-        check_names(self._blueprint, environment_template(self._blueprint))
+        self._check()
         changed = self._apply_base(tell)
-        sent = ship(self._objects, (self._cargo.package, *self._cargo.more))
-        if sent:
-            tell(f"{sent} files are in the bucket")
+        if ship(self._objects, self._cargo.package):
+            tell(f"uploaded {self._cargo.package.key}")
+        bundle = self._cargo.bundle()
         name = self._place.names.stack
         state = settled(self._cloud, name, tell)
         is_new = state is None or state.is_empty
         if is_new:
             # The first look comes within a minute of the stack, and finds the project then.
-            write_bundle(self._objects, self._place, self._cargo.bundle)
+            write_bundle(self._objects, self._place, bundle)
         changed += self._changed(name, environment_template(self._known(state)), self._place.all_tags, state, tell)
         # Only now: while the stack cannot be changed, what was applied before stays in force as a whole.
-        write_bundle(self._objects, self._place, self._cargo.bundle)
+        write_bundle(self._objects, self._place, bundle)
         after = self._cloud.state(name)
         return Applied(stack=name, changed=changed, outputs={} if after is None else after.outputs)
 
@@ -158,6 +157,10 @@ class EnvironmentStack:
 
     def destroy(self, tell: Tell, *, data: bool) -> Removal:
         return self._remover.remove(self._remains(), tell, data=data)
+
+    def _check(self) -> None:
+        check_names(self._blueprint, environment_template(self._blueprint))
+        check_data(self._blueprint)
 
     @cached_property
     def _remover(self) -> Remover:

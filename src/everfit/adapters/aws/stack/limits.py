@@ -1,4 +1,4 @@
-"""How long names may be, looked at before anything is made: a stack that fails half-way is undone for minutes."""
+"""What can be known to fail before anything is made: a stack that fails half-way is undone for minutes."""
 
 from collections.abc import Iterator
 
@@ -21,6 +21,17 @@ def check_names(blueprint: Blueprint, template: Template) -> None:
         raise RefusedError(
             f"Names are too long for AWS: {'; '.join(wrong)}. Shorten the name of the model or of the environment, "
             "or choose names under aws.names."
+        )
+
+
+def check_data(blueprint: Blueprint) -> None:
+    """Raise ``RefusedError`` when the data lies where no function can see it."""
+    source = blueprint.project.data_in(blueprint.environment).source
+    if blueprint.environment.promote_from is None and not source.startswith(("s3://", "s3a://")):
+        raise RefusedError(
+            f"The data of {blueprint.environment.name} lies in {source}, which nothing on AWS can see. Put it into a "
+            "bucket, and name that under environments."
+            f"{blueprint.environment.name}.data.source: s3://bucket/prefix/"
         )
 
 

@@ -1,0 +1,87 @@
+"""Chooses the adapters of a stack: what plans, makes and removes an environment's infrastructure."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from everfit import __version__
+from everfit.adapters.aws.clients import Client, Clients
+from everfit.adapters.aws.code import S3Code
+from everfit.adapters.aws.job_files import JobFiles
+from everfit.adapters.aws.job_programs import JobPrograms
+from everfit.adapters.aws.packages import build_package
+from everfit.adapters.aws.permissions import Role
+from everfit.adapters.aws.project_bundle import ProjectBundle
+from everfit.adapters.aws.stack.cargo import Cargo, Parcel
+from everfit.adapters.aws.stack.cloudformation import CloudFormation
+from everfit.adapters.aws.stack.environment_stack import EnvironmentStack
+from everfit.adapters.aws.wheels import LAMBDA, DownloadedPackages, Source, job_wheels
+from everfit.adapters.local.code import LocalCode
+from everfit.adapters.local.home import home_of
+from everfit.application.ports.stack import Stack
+from everfit.application.workspace import Workspace
+from everfit.bootstrap_aws.account import checked_account, place_of
+from everfit.domain.aws import AwsPlace
+from everfit.domain.project import Environment
+from everfit.domain.rollout_plan import exclusions
+from everfit.settings import Settings
+
+INTERVAL: Final = 2.0
+"""Seconds between two looks at a stack that changes."""
+
+
+def open_stack(
+    workspace: Workspace,
+    environment: Environment,
+    settings: Settings,
+    *,
+    packages: Source | None = None,
+    prepare: Callable[[Client], None] | None = None,
+    interval: float = INTERVAL,
+) -> Stack:
+    """Return the infrastructure of an environment.
+
+    Args:
+        packages: gives the packages that functions carry; None downloads them for Lambda's platform, once.
+        prepare: is given each new client, as to check what is sent with it.
+        interval: seconds between two looks.
+
+    Raises:
+        RefusedError: the environment is not on AWS, or the credentials are of another account than it names.
+    """
+    place = place_of(environment)
+    clients = Clients(place.region, prepare=prepare)
+    account = checked_account(clients, place)
+    home = (settings.home or home_of(Path(workspace.folder))) / "aws"
+    source = packages or DownloadedPackages(home / "wheels", LAMBDA)
+    return EnvironmentStack(
+        clients,
+        workspace.project,
+        environment,
+        account,
+        lambda: _cargo(clients, place, workspace, source, home),
+        cloud=CloudFormation(clients, interval=interval),
+        exclusions=lambda: tuple(exclusions(workspace.project, environment)),
+    )
+
+
+def _cargo(clients: Clients, place: AwsPlace, workspace: Workspace, source: Source, home: Path) -> Cargo:
+    package = build_package(source)
+    return Cargo(
+        package=Parcel(
+            key=package.key(place), body=package.content, sha256=hashlib.sha256(package.content).hexdigest()
+        ),
+        handlers={Role(name): handler for name, handler in package.handlers.items()},
+        bundle=lambda: _bundle(clients, place, workspace, source, home),
+    )
+
+
+def _bundle(clients: Clients, place: AwsPlace, workspace: Workspace, source: Source, home: Path) -> ProjectBundle:
+    """Upload the code and what jobs install, and return what puts the project in force."""
+    if isinstance(source, DownloadedPackages):
+        JobPrograms(JobFiles(clients, place), place).send_wheels(job_wheels(home / "wheels"))
+    folder = Path(workspace.folder)
+    code = S3Code(clients, place, LocalCode(home.parent), home).freeze(workspace.folder, leave_out=workspace.leave_out)
+    text = (folder / "everfit.yaml").read_text(encoding="utf-8")
+    return ProjectBundle(text=text, code=code.folder, everfit=__version__)
