@@ -15,7 +15,7 @@ from everfit.domain.errors import BackendError, RequestError, StateError
 from everfit.domain.project import Data
 from everfit.domain.run import Outcome, RunId, RunState
 from everfit.domain.trigger import TriggerEvent, TriggerKind
-from everfit.domain.triggers import NewData, Pace
+from everfit.domain.triggers import NewData, OtherEvent, Pace
 from everfit.interfaces.lambdas import events, step, tick, trigger
 from everfit.interfaces.lambdas.answers import CallError
 from tests.stack import DAY, MINUTE, Breaking, Stack
@@ -377,3 +377,16 @@ def test_an_event_that_cannot_be_followed_now_is_raised_so_that_it_comes_again()
     kept = replace(listening(stack), ports=replace(stack.ports(), store=cast("Any", Refusing(away))))
     with pytest.raises(CallError, match="may not call GetObject"):
         events.handle(job_ended("20261121-093112-a1b2c3d4"), kept)
+
+
+def test_an_event_of_another_program_that_a_trigger_waits_for_starts_one_run() -> None:
+    stack = OnAws()
+    stack.change(
+        triggers=(OtherEvent(key="event:shop:sale", environments=("production",), source="shop", type="sale"),)
+    )
+    sale = an_event("sale", {"rows": 100}, source="shop")
+    for _ in range(2):
+        assert events.handle(sale, listening(stack))["effect"] == "start"
+    assert events.handle({**sale, "id": "2", "account": "999999999999"}, listening(stack))["effect"] == "nothing"
+    assert [record.event.subject for record in stack.inbox.events()] == ["sale from shop"]
+    assert stack.executions.started == [(RUN, 1)]

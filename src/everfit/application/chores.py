@@ -32,6 +32,8 @@ from everfit.domain.secret import hidden
 FIRST_PAUSE: Final = timedelta(minutes=1)
 LONGEST_PAUSE: Final = timedelta(hours=1)
 """How long a run rests whose executions fail; it grows with their number."""
+REPAIR_EVERY: Final = 30
+"""Minutes."""
 PART: Final = "the chores of the stack"
 
 
@@ -45,6 +47,8 @@ class Kept:
             since a channel is the project's.
         sources: of events, by name; they have been given the workspace.
         packages: in a registry outside, where people may decide; None when there is none.
+        repair: brings what mirrors the registry outside up to date, and returns how much was not; None when there is
+            nothing.
         archive: where events go that ended long ago; None keeps them all.
         account: whose events are taken.
     """
@@ -56,6 +60,7 @@ class Kept:
     sources: Mapping[str, Source]
     executions: Executions
     packages: Packages | None = None
+    repair: Callable[[], int] | None = None
     archive: EventArchive | None = None
     account: str = ""
 
@@ -201,6 +206,7 @@ def _chores(kept: Kept) -> Mapping[str, Chore]:
         "silence": _watch,
         "alerts": _tell,
         "archive": _archive,
+        "mirror": _repair,
     }
 
 
@@ -259,6 +265,14 @@ def _tell(kept: Kept, now: datetime) -> str | None:
     found = tell({kept.whole.model: kept.whole}, kept.ports)
     failed = sum(words is not None for words in found.values())
     return f"{len(found) - failed} delivered, {failed} to be tried again" if found else None
+
+
+def _repair(kept: Kept, now: datetime) -> str | None:
+    # It looks at every version, so not each minute; a pass that is missed is made up for by the next of these.
+    if kept.repair is None or now.minute % REPAIR_EVERY:
+        return None
+    count = kept.repair()
+    return f"{count} packages say again how their versions stand" if count else None
 
 
 def _archive(kept: Kept, now: datetime) -> str | None:

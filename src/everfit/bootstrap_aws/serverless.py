@@ -9,6 +9,7 @@ from everfit.adapters.aws.clients import Client, Clients
 from everfit.adapters.aws.executions import StepFunctionsExecutions, machine_arn
 from everfit.adapters.aws.no_folders import NoFolders
 from everfit.adapters.aws.project_bundle import Found, place_in, read_bundle
+from everfit.adapters.aws.registry import ModelRegistry
 from everfit.adapters.aws.s3_objects import S3Objects
 from everfit.adapters.local.project_file import read_project
 from everfit.adapters.local.time_zones import time_zone
@@ -76,7 +77,7 @@ class Serverless:
         own = alone(every, environment)
         opened = open_aws(own, self._settings, self._progress, None)
         account = self._clients.account()
-        self._listings = opened.listings
+        self._listings, registry = opened.listings, opened.ports.registry
         return Kept(
             workspace=own,
             whole=beside(every, environment),
@@ -84,6 +85,8 @@ class Serverless:
             ports=opened.ports,
             sources={},
             executions=StepFunctionsExecutions(self._clients, machine_arn(place_of(environment), account)),
+            packages=registry.packages(environment) if isinstance(registry, ModelRegistry) else None,
+            repair=registry.repair if isinstance(registry, ModelRegistry) else None,
             archive=opened.archive,
             account=account,
         )

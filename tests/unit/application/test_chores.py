@@ -1,6 +1,6 @@
 """What a stack does each minute: everything that a service does all the time, whatever goes wrong meanwhile."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from everfit.domain.errors import BackendError, StateError
 from everfit.domain.notice import NoticeKind
 from everfit.domain.project import Environment
 from everfit.domain.run import Outcome, RunId
-from everfit.domain.trigger import TriggerKind
+from everfit.domain.trigger import EventRecord, TriggerKind
 from everfit.domain.triggers import NewData
 from tests.stack import DAY, MINUTE, Breaking, Stack
 from tests.stored import START
@@ -264,6 +264,38 @@ def test_a_stack_tells_for_every_environment_whose_state_is_in_the_same_place() 
     own = alone(stack.workspace, environments["live"])
     assert set(own.project.environments) == {"live"}
     assert alone(stack.workspace, environments["laptop"]).project.triggers == ()
+
+
+class KeptEvents:
+    """An archive, and a mirror of which each look is counted."""
+
+    def __init__(self) -> None:
+        self.archived: list[str] = []
+        self.looks = 0
+
+    def keep(self, events: Sequence[EventRecord]) -> None:
+        self.archived += [record.event.id for record in events]
+
+    def repair(self) -> int:
+        self.looks += 1
+        return 1
+
+
+def test_what_mirrors_the_registry_is_looked_at_twice_an_hour_and_old_events_leave_the_inbox() -> None:
+    stack, kept = Stack(), KeptEvents()
+    stack.trigger("one")
+
+    def tick_now() -> None:
+        tick(replace(stack.kept(), archive=kept, repair=kept.repair), stack.clock.now())
+
+    for _ in range(60):
+        stack.clock.advance(MINUTE)
+        tick_now()
+        stack.go()
+    assert (kept.looks, kept.archived) == (2, [])
+    stack.clock.advance(100 * DAY)
+    tick_now()
+    assert kept.archived == ["api:one"]
 
 
 # After an event

@@ -1,12 +1,15 @@
-"""Takes what AWS tells of: jobs that ended, decisions in the Model Registry, endpoints that changed, and alarms."""
+"""Takes what EventBridge tells of: jobs, decisions, endpoints and alarms of AWS, and events of other programs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from everfit.application.aws_effects import Place
+from everfit.application.aws_effects import Effect, EffectKind, Place
 from everfit.application.aws_events import take
 from everfit.application.chores import Kept, follow
 from everfit.domain.aws_event import aws_event, check_origin, envelope
-from everfit.domain.errors import EverfitError, RequestError
+from everfit.domain.errors import EverfitError, RefusedError, RequestError
+from everfit.domain.outside_event import outside_events, trigger_events
+from everfit.domain.trigger import TriggerEvent
+from everfit.domain.triggers import OtherEvent
 from everfit.interfaces.lambdas.answers import CallError, Json
 from everfit.interfaces.lambdas.log import log
 from everfit.interfaces.lambdas.opened import LambdaContext, opened
@@ -34,16 +37,38 @@ def handle(event: Mapping[str, object], kept: Kept) -> Json:
         CallError: something could not be looked at or written; the same event again is right.
     """
     try:
-        check(event, kept.place)
+        listened = _listened(event, kept)
+        if not listened:
+            check(event, kept.place)
     except RequestError as error:
         log("an event was passed over", why=str(error), id=event.get("id"))
         return {"effect": "nothing", "words": str(error), "done": "nothing"}
-    if kept.packages is None:
-        raise CallError("This stack has no model registry to ask.")
     try:
-        effect = take(event, kept.place, kept.ports, kept.packages)
+        effect = _accepted(listened, kept) if listened else _taken(event, kept)
         done = follow(effect, kept)
     except EverfitError as error:
         raise CallError(str(error)) from None
     log("an event was taken", effect=effect.kind.value, words=effect.words, done=done, id=event.get("id"))
     return {"effect": effect.kind.value, "words": effect.words, "done": done}
+
+
+def _listened(event: Mapping[str, object], kept: Kept) -> Sequence[TriggerEvent]:
+    """Return what the event starts for triggers that wait for events of other programs."""
+    project = kept.workspace.project
+    sources = {trigger.source for trigger in project.triggers if isinstance(trigger, OtherEvent)}
+    if event.get("source") not in sources:
+        return ()
+    if event.get("account") != kept.account:
+        raise RefusedError(f"The event is of account {event.get('account')}, and this stack is of {kept.account}.")
+    return trigger_events(outside_events(event), [project], "eventbridge", kept.ports.clock.now())
+
+
+def _accepted(found: Sequence[TriggerEvent], kept: Kept) -> Effect:
+    new = sum(kept.ports.inbox.accept(found))
+    return Effect(kind=EffectKind.START, words=found[0].subject, accepted=new)
+
+
+def _taken(event: Mapping[str, object], kept: Kept) -> Effect:
+    if kept.packages is None:
+        raise CallError("This stack has no model registry to ask.")
+    return take(event, kept.place, kept.ports, kept.packages)
