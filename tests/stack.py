@@ -7,7 +7,8 @@ from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from everfit.adapters.memory.executions import MemoryExecutions
-from everfit.application.chores import Kept, Ticked, alone, beside, tick
+from everfit.application.chores import Ticked, tick
+from everfit.application.kept import Kept, alone, beside
 from everfit.application.loop import LOOP
 from everfit.application.ports import Source
 from everfit.application.serverless import Answer, Taken, take

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from everfit.application.chores import Kept
+from everfit.application.kept import Kept
 from everfit.application.loop import LOOP
 from everfit.application.ports import Mark
 from everfit.domain.aws import aws_place

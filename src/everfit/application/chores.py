@@ -4,8 +4,8 @@ Every chore leaves what it knows in the state, so that a pass may be missed, cut
 nobody else from theirs, and people are told of it once.
 """
 
-from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final, assert_never
@@ -14,18 +14,15 @@ from everfit.application.alerting import tell
 from everfit.application.approvals import expire_approvals
 from everfit.application.archiving import archive_events
 from everfit.application.aws_decisions import settle_decisions
-from everfit.application.aws_effects import Effect, EffectKind, Place
+from everfit.application.aws_effects import Effect, EffectKind
 from everfit.application.dead_man import watch_for_silence
 from everfit.application.dispatch import Held, dispatch
-from everfit.application.ports import Ports, Source
-from everfit.application.ports.event_archive import EventArchive
-from everfit.application.ports.executions import Execution, Executions
-from everfit.application.ports.packages import Packages
+from everfit.application.kept import Kept
+from everfit.application.ports import Source
+from everfit.application.ports.executions import Execution
 from everfit.application.retraining import is_decided
-from everfit.application.workspace import Workspace
 from everfit.domain.errors import EverfitError, StateError
 from everfit.domain.notice import Notice, NoticeKind
-from everfit.domain.project import Environment
 from everfit.domain.run import Outcome, Run, RunId
 from everfit.domain.secret import hidden
 
@@ -35,45 +32,6 @@ LONGEST_PAUSE: Final = timedelta(hours=1)
 REPAIR_EVERY: Final = 30
 """Minutes."""
 PART: Final = "the chores of the stack"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """What a stack keeps: one model in one environment.
-
-    Args:
-        workspace: the project with this environment alone, see ``alone``.
-        whole: the project with every environment whose state is in the same place: whoever tells of one tells of all,
-            since a channel is the project's.
-        sources: of events, by name; they have been given the workspace.
-        packages: in a registry outside, where people may decide; None when there is none.
-        repair: brings what mirrors the registry outside up to date, and returns how much was not; None when there is
-            nothing.
-        archive: where events go that ended long ago; None keeps them all.
-        account: whose events are taken.
-    """
-
-    workspace: Workspace
-    whole: Workspace
-    environment: str
-    ports: Ports
-    sources: Mapping[str, Source]
-    executions: Executions
-    packages: Packages | None = None
-    repair: Callable[[], int] | None = None
-    archive: EventArchive | None = None
-    account: str = ""
-
-    @property
-    def place(self) -> Place:
-        """Whom events are for."""
-        environment = self.workspace.project.environments[self.environment]
-        return Place(workspace=self.workspace, environment=environment, account=self.account)
-
-    @property
-    def workspaces(self) -> Mapping[str, Workspace]:
-        """The workspace, by the name of its model."""
-        return {self.workspace.model: self.workspace}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,30 +49,6 @@ class Ticked:
 
 Chore = Callable[[Kept, datetime], str | None]
 """Does it, and returns in words what was done; None for nothing."""
-
-
-def alone(workspace: Workspace, environment: Environment) -> Workspace:
-    """Return the project with one environment: a stack does nothing for the others."""
-    return _with_only(workspace, {environment.name})
-
-
-def beside(workspace: Workspace, environment: Environment) -> Workspace:
-    """Return the project with every environment whose state is where this one's is."""
-    home = None if environment.aws is None else (environment.aws.region, environment.aws.home)
-    places = {name: each.aws for name, each in workspace.project.environments.items()}
-    there = {name for name, aws in places.items() if aws is not None and (aws.region, aws.home) == home}
-    return _with_only(workspace, {environment.name, *there})
-
-
-def _with_only(workspace: Workspace, names: Set[str]) -> Workspace:
-    project = workspace.project
-    triggers = tuple(
-        replace(trigger, environments=kept)
-        for trigger in project.triggers
-        if (kept := tuple(name for name in trigger.environments if name in names))
-    )
-    environments = {name: each for name, each in project.environments.items() if name in names}
-    return replace(workspace, project=replace(project, environments=environments, triggers=triggers))
 
 
 def tick(kept: Kept, now: datetime) -> Ticked:

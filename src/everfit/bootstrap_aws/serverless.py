@@ -13,7 +13,7 @@ from everfit.adapters.aws.registry import ModelRegistry
 from everfit.adapters.aws.s3_objects import S3Objects
 from everfit.adapters.local.project_file import read_project
 from everfit.adapters.local.time_zones import time_zone
-from everfit.application.chores import Kept, alone, beside
+from everfit.application.kept import Kept, alone, beside
 from everfit.application.ports import Inbox, Ports, Progress, Source, never
 from everfit.application.ports.listings import Listings
 from everfit.application.retraining import environment_of

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from everfit.application.aws_effects import Effect, EffectKind, nothing
-from everfit.application.chores import alone, beside, dispatched, follow, may_go_on, tick
+from everfit.application.chores import dispatched, follow, may_go_on, tick
+from everfit.application.kept import alone, beside
 from everfit.application.ports.executions import Execution
 from everfit.application.releases import Decision, keep
 from everfit.application.serverless import AskedBack

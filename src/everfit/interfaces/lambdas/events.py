@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from everfit.application.aws_effects import Effect, EffectKind, Place
 from everfit.application.aws_events import take
-from everfit.application.chores import Kept, follow
+from everfit.application.chores import follow
+from everfit.application.kept import Kept
 from everfit.domain.aws_event import aws_event, check_origin, envelope
 from everfit.domain.errors import EverfitError, RefusedError, RequestError
 from everfit.domain.outside_event import outside_events, trigger_events

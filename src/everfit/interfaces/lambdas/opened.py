@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Final, Protocol
 
-from everfit.application.chores import Kept
+from everfit.application.kept import Kept
 from everfit.interfaces.lambdas.log import LambdaProgress
 from everfit.settings import read_settings
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from functools import partial
 
-from everfit.application.chores import Kept
 from everfit.application.facts import Facts
+from everfit.application.kept import Kept
 from everfit.application.serverless import Answer, AskedBack, Taken, broken, go_back, take
 from everfit.domain.errors import NotFoundError
 from everfit.domain.run import RunId

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from everfit.application.chores import Kept, tick
+from everfit.application.chores import tick
+from everfit.application.kept import Kept
 from everfit.domain.errors import EverfitError
 from everfit.interfaces.lambdas.answers import CallError, Json
 from everfit.interfaces.lambdas.log import log

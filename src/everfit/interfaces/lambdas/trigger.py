@@ -7,8 +7,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from everfit.application.chores import Kept, dispatched
+from everfit.application.chores import dispatched
 from everfit.application.facts import Facts
+from everfit.application.kept import Kept
 from everfit.domain.errors import EverfitError
 from everfit.domain.s3_event import S3Place, s3_events, s3_places
 from everfit.domain.trigger import TriggerEvent
