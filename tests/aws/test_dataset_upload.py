@@ -1,11 +1,16 @@
 """The function that tells a GitHub repository of new data, against a server on this machine."""
 
 import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import everfit
 from everfit.domain.errors import BackendError, EverfitError, RequestError
 from everfit.interfaces.lambdas import dataset_upload
 from everfit.interfaces.lambdas.dataset_upload import handler
@@ -201,3 +206,13 @@ def test_a_secret_that_is_not_there_is_told(
     monkeypatch.setenv("GITHUB_TOKEN_SECRET", arn)
     with pytest.raises(EverfitError, match="could not read the secret github-token-a1b2c3"):
         handler(from_s3(record("a.png")))
+
+
+def test_the_function_needs_nothing_but_python_and_this_package(tmp_path: Path) -> None:
+    """It is packed with ``pip install --no-deps``."""
+    shutil.copytree(Path(everfit.__file__).parent, tmp_path / "everfit", ignore=shutil.ignore_patterns("__pycache__"))
+    code = f"import sys; sys.path.append({str(tmp_path)!r}); import everfit.interfaces.lambdas.dataset_upload as made"
+    command = [sys.executable, "-I", "-S", "-c", f"{code}; print(made.handler.__name__, made.__file__)"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()[:1]) == (0, ["handler"]), done.stderr
+    assert str(tmp_path) in done.stdout
