@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Final
@@ -10,7 +10,7 @@ from typing import Final
 from everfit import __version__
 from everfit.adapters.aws.job_files import JobFiles
 from everfit.domain.aws import AwsPlace
-from everfit.domain.errors import NotFoundError
+from everfit.domain.errors import BackendError, NotFoundError
 from everfit.jobs import find_modules
 from everfit.jobs.aws import launch, score, score_own
 
@@ -18,11 +18,17 @@ _PROGRAMS: Final[tuple[ModuleType, ...]] = (launch, score, score_own, find_modul
 
 
 class JobPrograms:
-    """Sends each program once, to a folder named by the content of all of them."""
+    """Sends each program once, to a folder named by the content of all of them.
 
-    def __init__(self, files: JobFiles, place: AwsPlace) -> None:
+    Args:
+        make: returns the packages of this Everfit, name of the file -> where it lies; None where they cannot be made,
+            as in a function, and those are used that somebody has sent.
+    """
+
+    def __init__(self, files: JobFiles, place: AwsPlace, make: Callable[[], Mapping[str, Path]] | None = None) -> None:
         self._files = files
         self._home = f"{place.home}/packages"
+        self._make = make
         self._sent: str | None = None
 
     def programs(self) -> str:
@@ -37,6 +43,16 @@ class JobPrograms:
 
     def wheels(self) -> str | None:
         """Return the URL of the folder with the packages of this Everfit; None when nobody has sent them."""
+        if self._make is None:
+            return self._found_wheels()
+        make, self._make = self._make, None
+        try:
+            return self.send_wheels(make())
+        except BackendError:
+            # Without the package index: those of an earlier run do as well, or the image may hold Everfit itself.
+            return self._found_wheels()
+
+    def _found_wheels(self) -> str | None:
         try:
             pointer = json.loads(self._files.read(self._pointer))
         except NotFoundError:
@@ -47,6 +63,8 @@ class JobPrograms:
         """Send the packages of this Everfit, name of the file -> where it lies; return their folder's URL."""
         contents = {name: path.read_bytes() for name, path in wheels.items()}
         folder = f"{self._home}/wheels/{_digest(contents)}/"
+        if self._found_wheels() == folder:
+            return folder
         for name, content in contents.items():
             self._files.write_once(f"{folder}{name}", content)
         # Last, so that whoever finds it finds all of them.

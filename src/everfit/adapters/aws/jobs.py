@@ -5,8 +5,9 @@ and how it ended is kept once and never changed.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 from everfit.adapters.aws.clients import Clients
@@ -33,6 +34,7 @@ class SageMakerJobs:
     Args:
         role_arn: the role that jobs act in.
         look: time between two looks at a job that is waited for.
+        wheels: makes the packages of Everfit's own jobs; None takes those that ``everfit apply`` has sent.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class SageMakerJobs:
         role_arn: str,
         *,
         look: timedelta = LOOK,
+        wheels: Callable[[], Mapping[str, Path]] | None = None,
     ) -> None:
         self._files = JobFiles(clients, place)
         self._logs = JobLogs(clients, project.secrets)
@@ -52,7 +55,7 @@ class SageMakerJobs:
             files=self._files,
             calls=JobCalls(clients),
             logs=self._logs,
-            programs=JobPrograms(self._files, place),
+            programs=JobPrograms(self._files, place, wheels),
         )
         self._tasks: Mapping[JobKind, Task] = {
             JobKind.PREPARE: PrepareTask(shop),
