@@ -35,12 +35,13 @@ def a_notice(
     cause: str = "failed:train",
     run: str | None = "run-1",
     model: str = "churn",
+    environment: str | None = "production",
 ) -> Notice:
     return Notice(
         id=name,
         kind=kind,
         model=model,
-        environment="production",
+        environment=environment,
         run=run,
         cause=cause,
         at=START,
@@ -93,6 +94,13 @@ def test_only_the_models_that_are_meant_are_taken(outbox: Outbox) -> None:
     told(outbox, a_notice())
     assert list(outbox.take(10, frozenset({"line"}))) == list(outbox.take(10, frozenset())) == []
     assert len(outbox.take(10, frozenset({"churn", "line"}))) == 1
+
+
+def test_only_what_is_about_the_environment_that_is_meant_is_taken(outbox: Outbox) -> None:
+    for name, environment in (("one", "production"), ("two", "staging"), ("three", None)):
+        told(outbox, a_notice(name=name, cause=name, environment=environment))
+    assert [each.notice.id for each in outbox.take(10, environment="staging")] == ["two", "three"]
+    assert [each.notice.id for each in outbox.take(10, frozenset({"churn"}), "production")] == ["one"]
 
 
 def test_fresh_deliveries_are_taken_before_those_that_failed(outbox: Outbox, clock: SettableClock) -> None:

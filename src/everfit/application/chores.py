@@ -4,11 +4,11 @@ Every chore leaves what it knows in the state, so that a pass may be missed, cut
 nobody else from theirs, and people are told of it once.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Final, assert_never
+from typing import Any, Final, assert_never, cast
 
 from everfit.application.alerting import tell
 from everfit.application.approvals import expire_approvals
@@ -18,9 +18,10 @@ from everfit.application.aws_effects import Effect, EffectKind
 from everfit.application.dead_man import watch_for_silence
 from everfit.application.dispatch import Held, dispatch
 from everfit.application.kept import Kept
-from everfit.application.ports import Source
+from everfit.application.ports import Outbox, Source
 from everfit.application.ports.executions import Execution
 from everfit.application.retraining import is_decided
+from everfit.domain.delivery import Delivery
 from everfit.domain.errors import EverfitError, StateError
 from everfit.domain.notice import Notice, NoticeKind
 from everfit.domain.run import Outcome, Run, RunId
@@ -194,9 +195,26 @@ def _watch(kept: Kept, now: datetime) -> str | None:
     return f"{count} noted" if count else None
 
 
+class _OwnDeliveries:
+    """Passes everything on to *outbox*, and takes only what is about one environment.
+
+    The topic of another environment is none of this stack's to write to.
+    """
+
+    def __init__(self, outbox: Outbox, environment: str) -> None:
+        self._outbox, self._environment = outbox, environment
+
+    def take(self, limit: int, models: frozenset[str] | None = None) -> Sequence[Delivery]:
+        return self._outbox.take(limit, models, self._environment)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._outbox, name)
+
+
 def _tell(kept: Kept, now: datetime) -> str | None:
     del now
-    found = tell({kept.whole.model: kept.whole}, kept.ports)
+    own = cast("Outbox", _OwnDeliveries(kept.ports.outbox, kept.environment))
+    found = tell({kept.whole.model: kept.whole}, replace(kept.ports, outbox=own))
     failed = sum(words is not None for words in found.values())
     return f"{len(found) - failed} delivered, {failed} to be tried again" if found else None
 

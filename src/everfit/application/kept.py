@@ -18,8 +18,8 @@ class Kept:
 
     Args:
         workspace: the project with this environment alone, see ``alone``.
-        whole: the project with every environment whose state is in the same place: whoever tells of one tells of all,
-            since a channel is the project's.
+        whole: the project with every environment whose state is in the same place: what is to be told where is planned
+            for all of them at once.
         sources: of events, by name; they have been given the workspace.
         packages: in a registry outside, where people may decide; None when there is none.
         repair: brings what mirrors the registry outside up to date, and returns how much was not; None when there is

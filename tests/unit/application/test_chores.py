@@ -16,7 +16,7 @@ from everfit.application.serverless import AskedBack
 from everfit.application.triggering import cancel
 from everfit.domain.aws import aws_place
 from everfit.domain.errors import BackendError, StateError
-from everfit.domain.notice import NoticeKind
+from everfit.domain.notice import Notice, NoticeKind
 from everfit.domain.project import Environment
 from everfit.domain.run import Outcome, RunId
 from everfit.domain.trigger import EventRecord, TriggerKind
@@ -246,7 +246,18 @@ def on_aws(environment: Environment, bucket: str) -> Environment:
     return replace(environment, aws=aws_place("line", environment.name, keys, {}))
 
 
-def test_a_stack_tells_for_every_environment_whose_state_is_in_the_same_place() -> None:
+def test_what_is_about_another_environment_is_told_by_its_own_stack() -> None:
+    stack = Stack()
+    for name in ("production", "live"):
+        notice = Notice(id=name, kind=NoticeKind.FAILED, model="line", environment=name, run=None, cause=name, at=START)
+        stack.outbox.note(notice)
+    stack.tick(environment="live")
+    assert [letter.message.subject.partition(":")[0] for letter in stack.channels.sent] == ["line/live"]
+    stack.tick(environment="production")
+    assert len(stack.channels.sent) == 2
+
+
+def test_what_lies_in_the_same_place_is_told_apart_from_what_does_not() -> None:
     stack = Stack()
     data = NewData(key="data", environments=("production", "live", "far"), every=MINUTE)
     given: dict[str, Callable[[Environment], Environment]] = {

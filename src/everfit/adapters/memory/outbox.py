@@ -54,11 +54,14 @@ class MemoryOutbox:
             self._addressed.add(notice.id)
             return [self._plan(notice, channel, window, now) for channel, window in channels.items()]
 
-    def take(self, limit: int, models: frozenset[str] | None = None) -> Sequence[Delivery]:
+    def take(
+        self, limit: int, models: frozenset[str] | None = None, environment: str | None = None
+    ) -> Sequence[Delivery]:
         now = self._clock.now()
         with self._turn:
             waiting = [one for one in self._deliveries.values() if one.due is not None and one.due <= now]
             meant = [one for one in waiting if models is None or one.notice.model in models]
+            meant = [one for one in meant if environment is None or one.notice.environment in (None, environment)]
             first = sorted(meant, key=lambda one: (one.attempts, one.id))[:limit]
             return [self._keep(deliveries.taken(one, now)) for one in first]
 

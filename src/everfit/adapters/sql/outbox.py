@@ -53,15 +53,18 @@ class SqlOutbox:
             made = rows.all(f"{outbox_rows.DELIVERIES} where d.notice = :id order by d.place", {"id": notice.id})
             return [outbox_rows.delivery_of(row) for row in made]
 
-    def take(self, limit: int, models: frozenset[str] | None = None) -> Sequence[Delivery]:
+    def take(
+        self, limit: int, models: frozenset[str] | None = None, environment: str | None = None
+    ) -> Sequence[Delivery]:
         now = self._clock.now()
         names, values = outbox_rows.named(sorted(models or ()), "model")
         of_models = "" if models is None else f" and d.model in ({names or 'null'})"
+        there = "" if environment is None else " and (n.environment = :environment or n.environment is null)"
         with self._database.transaction() as rows:
             found = rows.all(
-                f"{outbox_rows.DELIVERIES} where d.state = 'waiting' and d.due <= :now{of_models}"
+                f"{outbox_rows.DELIVERIES} where d.state = 'waiting' and d.due <= :now{of_models}{there}"
                 " order by d.attempts, d.place limit :limit",
-                {**values, "now": instant(now), "limit": limit},
+                {**values, "now": instant(now), "limit": limit, "environment": environment},
             )
             taken = [deliveries.taken(outbox_rows.delivery_of(row), now) for row in found]
             for each in taken:

@@ -39,13 +39,16 @@ class Outbox(Protocol):
         """
         ...
 
-    def take(self, limit: int, models: frozenset[str] | None = None) -> Sequence[Delivery]:
+    def take(
+        self, limit: int, models: frozenset[str] | None = None, environment: str | None = None
+    ) -> Sequence[Delivery]:
         """Return deliveries that are due, fresh ones first, and write that each is tried now.
 
         Nobody else is given one of them before it is due again.
 
         Args:
             models: only those; None means every model.
+            environment: only what is about this one, or about a whole model; None means every environment.
         """
         ...
 
