@@ -37,7 +37,7 @@ class SageMakerJobs:
         wheels: makes the packages of Everfit's own jobs; None takes those that ``everfit apply`` has sent.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the first five are what every adapter of an environment is given
         self,
         clients: Clients,
         place: AwsPlace,
