@@ -9,6 +9,7 @@ from typing import Any
 
 from everfit.adapters.aws.clients import Clients
 from everfit.adapters.aws.endpoints import SageMakerEndpoints
+from everfit.adapters.aws.functions import FunctionEndpoints
 from everfit.adapters.aws.pace import Pace
 from everfit.application.ports import Endpoints
 from everfit.domain.aws import AwsPlace, Names
@@ -71,11 +72,13 @@ class Hosted:
     clients: Clients
     models: Models
     role: str = ""
+    function_role: str = ""
     image: str = IMAGE
     uploaded: dict[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
         self.role = self.bench.role("houses-job")
+        self.function_role = self.bench.role("houses-function", "lambda")
 
     def endpoints(
         self,
@@ -87,6 +90,13 @@ class Hosted:
         of = environment or _environment()
         assert of.aws is not None
         return SageMakerEndpoints(clients or self.clients, of.aws, project or _project(), of, self.role, pace)
+
+    def functions(
+        self, environment: Environment | None = None, project: Project | None = None, pace: Pace = QUICK
+    ) -> FunctionEndpoints:
+        of = environment or _environment()
+        assert of.aws is not None
+        return FunctionEndpoints(self.clients, of.aws, project or _project(), of, self.function_role, pace)
 
     def version(self, number: int, script: str | None = None, **changes: Any) -> ServedVersion:
         """Return a version as an environment on AWS has it: bytes in S3, an image to serve them."""
@@ -121,10 +131,8 @@ class Hosted:
         return [call for call in calls if call["error"] in (None, "dropped")]
 
     def in_service(self, endpoint: str = "solar") -> Document:
-        return until(
-            lambda: found if (found := self.described(endpoint))["EndpointStatus"] == "InService" else None,
-            "an endpoint in service",
-        )
+        until(lambda: self.described(endpoint)["EndpointStatus"] == "InService", "an endpoint in service")
+        return self.described(endpoint)
 
 
 def _environment() -> Environment:

@@ -45,7 +45,7 @@ class Backend:
     stages: bool = True
 
 
-@pytest.fixture(params=["memory", "local", "sagemaker"])
+@pytest.fixture(params=["memory", "local", "sagemaker", "function"])
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
     models = Models(home=tmp_path)
     match request.param:

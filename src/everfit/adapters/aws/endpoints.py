@@ -19,6 +19,7 @@ from everfit.adapters.aws.models import PublishedModels, StagedModels
 from everfit.adapters.aws.observing import Observer
 from everfit.adapters.aws.pace import USUAL_PACE, Pace
 from everfit.adapters.aws.rollout import ROLLBACK_FAILED
+from everfit.adapters.aws.topics import topic_arn
 from everfit.domain.aws import AwsPlace
 from everfit.domain.endpoint import Answer, EndpointState, ServedVersion
 from everfit.domain.errors import RefusedError
@@ -69,7 +70,7 @@ class SageMakerEndpoints:
                 observer=self._observer,
                 alarms=self._alarms,
                 autoscaling=Autoscaling(clients),
-                topic=self._topic,
+                topic=lambda: topic_arn(place, role_arn),
                 pace=pace,
             )
         )
@@ -249,11 +250,3 @@ class SageMakerEndpoints:
             return None
         serving = self._observer.serving(name, observed.config)
         return None if serving is None else serving.version
-
-    def _topic(self) -> str | None:
-        place = self._hosting.place
-        if place.names.topic is None:
-            return None
-        partition = self._hosting.role.split(":")[1]
-        account = place.account or self._hosting.role.split(":")[4]
-        return f"arn:{partition}:sns:{place.region}:{account}:{place.names.topic}"

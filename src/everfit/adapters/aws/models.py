@@ -62,6 +62,11 @@ class PublishedModels:
             )
         return url
 
+    def size(self, url: str) -> int:
+        """Return the bytes of a published copy."""
+        with explained(f"look at {url}"):
+            return int((self._found(url) or {}).get("ContentLength", 0))
+
     def _found(self, url: str) -> Mapping[str, Any] | None:
         bucket, key = split_url(url)
         try:
