@@ -150,10 +150,8 @@ def started(world: World, region: str, version: Document) -> Sandbox:
     reading, writing = os.pipe()
     libraries = library_folder(world)
     boot = [sys.executable, "-I", "-S", "-B", str(PROGRAMS / "lambda_boot.py")]
-    # The runtime wants its answers on descriptor 3, whatever number the pipe has here.
-    program = ["/bin/sh", "-c", f'exec "$@" 3>&{writing} {writing}>&-', "sh"] if writing != 3 else []
     process = subprocess.Popen(
-        [*program, *boot, version["_code"], str(libraries), version["Handler"]],
+        [*boot, version["_code"], str(libraries), version["Handler"], str(writing)],
         env=variables(world, region, version, place, folder),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -1,8 +1,8 @@
 """The runtime of a Python function: import the handler once, then answer one event after another.
 
-Started as ``python -I -S lambda_boot.py TASK_DIR LIBRARY_DIR HANDLER``: nothing can be imported but the standard
+Started as ``python -I -S lambda_boot.py TASK_DIR LIBRARY_DIR HANDLER NUMBER``: nothing can be imported but the standard
 library, what the function's own zip has, and what AWS puts into its runtime. Events come as lines on the standard
-input, answers go as lines to file descriptor 3.
+input, answers go as lines to file descriptor NUMBER.
 """
 
 import importlib
@@ -71,7 +71,7 @@ def main() -> None:
     sys.path.append(libraries)
     os.chdir(task)
     function, missing = find(handler)
-    with os.fdopen(3, "w") as answers:
+    with os.fdopen(int(sys.argv[4]), "w") as answers:
         answers.write(json.dumps({"ready": True}) + "\n")
         answers.flush()
         for line in sys.stdin:
