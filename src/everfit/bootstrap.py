@@ -4,10 +4,11 @@ import glob
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 
+from everfit.adapters.aws.channels import LateSender, RoutedChannels, Sender
 from everfit.adapters.local.artifacts import LocalArtifacts
 from everfit.adapters.local.backup import Backup, write_backup
 from everfit.adapters.local.channels import ProgramChannels
@@ -43,7 +44,7 @@ from everfit.adapters.sql.tokens import SqlTokens
 from everfit.application.archiving import archive_events
 from everfit.application.backends import on_backend
 from everfit.application.journal import LEASE
-from everfit.application.ports import Catalog, Clock, Inbox, Ports, Progress, Source
+from everfit.application.ports import Catalog, Channels, Clock, Inbox, Ports, Progress, Source
 from everfit.application.ports.figures import Figures
 from everfit.application.ports.listings import Listings
 from everfit.application.ports.replies import Replies
@@ -51,6 +52,7 @@ from everfit.application.ports.repositories import Repositories
 from everfit.application.ports.tokens import Tokens
 from everfit.application.ports.topics import Topics
 from everfit.application.workspace import Workspace
+from everfit.domain.alert import ChannelKind
 from everfit.domain.ci.generated import GeneratedFile, Standing
 from everfit.domain.ci.project import CiProject
 from everfit.domain.errors import Problem, ProjectError, RequestError
@@ -117,7 +119,7 @@ def _ports(home: Path, settings: Settings, progress: Progress, database: Databas
         store=store,
         inbox=SqlInbox(database, clock),
         outbox=SqlOutbox(database, clock),
-        channels=ProgramChannels(settings.smtp),
+        channels=_channels(settings),
         registry=SqlRegistry(database, clock),
         endpoints=LocalEndpoints(home, settings.port),
         machine=LocalMachine(home, database),
@@ -126,6 +128,18 @@ def _ports(home: Path, settings: Settings, progress: Progress, database: Databas
         owner=str(this_process()),
         url=settings.url,
     )
+
+
+def _channels(settings: Settings) -> Channels:
+    return RoutedChannels(ProgramChannels(settings.smtp), {ChannelKind.SNS: LateSender(_sns_sender)})
+
+
+@cache
+def _sns_sender() -> Sender:
+    # boto3 takes a while to load, and is there only with the extra.
+    from everfit.bootstrap_aws.telling import sns_sender  # noqa: PLC0415
+
+    return sns_sender()
 
 
 def open_database(home: Path, settings: Settings) -> Database:

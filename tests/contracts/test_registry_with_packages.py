@@ -17,10 +17,8 @@ if TYPE_CHECKING:
     from tests.aws.bench.client import Bench
 
 
-@pytest.fixture
-def world(  # type: ignore[no-redef]  # this one takes the place of the suite's
-    bench: "Bench", aws_clients: "Clients"
-) -> Iterator[promises.World]:
+@pytest.fixture  # type: ignore[no-redef]  # it takes the place of the suite's own
+def world(bench: "Bench", aws_clients: "Clients") -> Iterator[promises.World]:
     """A registry in memory whose packages cannot be made: the bytes that the suite names are nowhere."""
     from everfit.adapters.aws.package_mirror import PackageMirror  # noqa: PLC0415 - boto3 is an extra
     from everfit.adapters.aws.registry import ModelRegistry  # noqa: PLC0415

@@ -37,7 +37,7 @@ def address(workspaces: Mapping[str, Workspace], ports: Ports) -> int:
         for notice in page:
             workspace = workspaces.get(notice.model)
             if workspace is not None or notice.at + STRANGE_FOR <= ports.clock.now():
-                channels = () if workspace is None else workspace.project.alerts
+                channels = () if workspace is None else workspace.project.channels
                 windows = {channel.key: channel.window for channel in channels if takes(channel, notice)}
                 ports.outbox.address(notice, windows)
                 count += 1
@@ -119,7 +119,7 @@ class Round:
             is_over = delivery.planned + STRANGE_FOR <= now
             outbox.give_up(delivery, STRANGE) if is_over else outbox.put_back(delivery, now + STRANGE_PAUSE)
             return None
-        channel = next((each for each in workspace.project.alerts if each.key == delivery.channel), None)
+        channel = next((each for each in workspace.project.channels if each.key == delivery.channel), None)
         if channel is None:
             outbox.give_up(delivery, GONE)
             return None

@@ -18,6 +18,14 @@ class ChannelKind(Enum):
     TEAMS = "teams"
     WEBHOOK = "webhook"
     URL = "url"
+    SNS = "sns"
+    TOPIC = "topic"
+    METRICS = "metrics"
+    LAST_TRAINED = "last trained"
+
+
+FOLLOWING: Final = frozenset({ChannelKind.TOPIC, ChannelKind.METRICS, ChannelKind.LAST_TRAINED})
+"""Those that come with an environment on AWS and stand nowhere below ``alerts``: they are told of that one only."""
 
 
 class Template(Enum):
@@ -93,6 +101,8 @@ def _channel(kind: ChannelKind, count: int, values: Mapping[str, Any]) -> Channe
 
 def takes(channel: Channel, notice: Notice) -> bool:
     """Tell whether the channel is told of the notice."""
+    if channel.kind in FOLLOWING and notice.environment not in channel.environments:
+        return False
     if notice.kind is NoticeKind.TEST:
         return True
     if notice.kind not in channel.on:

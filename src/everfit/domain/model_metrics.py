@@ -11,12 +11,20 @@ BINARY: Final = 2
 
 
 def figures(version: Version) -> Mapping[str, float]:
+    """Return every figure of the whole holdout that has a value, by the metric's name, as when it was made."""
+    return figures_in(version.metrics)
+
+
+def figures_in(side: Mapping[str, object]) -> Mapping[str, float]:
     """Return every figure of the whole holdout that has a value, by the metric's name.
 
     What is not known is left out: nobody outside can tell a zero that was measured from one that stands for nothing.
+
+    Args:
+        side: what an evaluation says of a version.
     """
-    inner = version.metrics.get("metrics")
-    whole = cast("Mapping[str, object]", inner) if isinstance(inner, Mapping) else version.metrics
+    inner = side.get("metrics")
+    whole = cast("Mapping[str, object]", inner) if isinstance(inner, Mapping) else side
     found: dict[str, float] = {}
     for name, each in whole.items():
         value = cast("Mapping[str, object]", each).get("value") if isinstance(each, Mapping) else None

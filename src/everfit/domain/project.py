@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from everfit.domain.alert import Channel
 from everfit.domain.aws import AwsPlace, Function
+from everfit.domain.aws_channels import following_channels
 from everfit.domain.check import DataRule
 from everfit.domain.gate import ApprovalPolicy, GateRule
 from everfit.domain.triggers import Trigger
@@ -186,6 +187,11 @@ class Project:
     no_success_for: timedelta | None = None
     later: tuple[str, ...] = ()
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """Every channel: those below ``alerts``, and those that come with environments on AWS."""
+        return (*self.alerts, *following_channels(each.aws for each in self.environments.values()))
 
     def rules_in(self, environment: Environment) -> tuple[GateRule, ...]:
         """Return the gate that holds in *environment*."""

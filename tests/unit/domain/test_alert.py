@@ -21,7 +21,7 @@ def told(kind: NoticeKind, environment: str | None = "production", **written: An
 def test_channels_are_named_by_their_kind_and_never_by_their_secret() -> None:
     written = [{"slack": "https://s3cret"}, {"email": "a@b"}, {"sns": "arn"}, {"slack": "https://other"}]
     channels = channels_of(written)
-    assert [channel.key for channel in channels] == ["slack", "email", "slack-2"]
+    assert [channel.key for channel in channels] == ["slack", "email", "sns", "slack-2"]
     assert "s3cret" not in repr(channels)
 
 

@@ -267,7 +267,7 @@ TELL: Final = (
         calls="sns: Publish",
         resources=("{topics}",),
         why="people are told of each end of a run",
-        when=When.TOPIC,
+        when=When.ALERTS,
     ),
     METRICS,
     grant(

@@ -193,7 +193,7 @@ DOCTOR: Final = (
         calls="sns: GetTopicAttributes",
         resources=("{topics}",),
         why="the topic is examined",
-        when=When.TOPIC,
+        when=When.ALERTS,
     ),
     grant(
         calls="sagemaker: DescribeEndpoint",

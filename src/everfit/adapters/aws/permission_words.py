@@ -21,6 +21,7 @@ class When(Enum):
     KEY = "aws.key is given"
     VPC = "aws.subnets is given"
     TOPIC = "aws.names.topic is given"
+    ALERTS = "alerts go to SNS"
     PIPELINE = "aws.names.pipeline is given"
     LAST_TRAINED = "aws.last_trained is given"
     OWN_ROLE = "aws.role is not given"

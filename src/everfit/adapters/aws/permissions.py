@@ -24,6 +24,7 @@ from everfit.adapters.aws.permission_roles import (
     TRIGGER,
 )
 from everfit.adapters.aws.permission_words import Grant, When
+from everfit.domain.alert import ChannelKind
 from everfit.domain.aws import AwsPlace, split_url
 from everfit.domain.project import Environment, Hosting, Project
 
@@ -138,7 +139,7 @@ def scope_of(project: Project, environment: Environment, place: AwsPlace, *, acc
         "state_machine": place.names.state_machine,
         "schedule": place.names.schedule,
         "topic": place.names.topic or "none",
-        "topics": " ".join(topics_of(place, account=account, partition=partition)),
+        "topics": " ".join(topics_of(project, place, account=account, partition=partition)),
         "namespace": place.namespace,
         "job_role": place.role or f"arn:{partition}:iam::{account}:role/{role_name(place, Role.JOB)}",
         "function_role": place.role or f"arn:{partition}:iam::{account}:role/{role_name(place, Role.FUNCTION)}",
@@ -193,11 +194,15 @@ def trust(role: Role, account: str) -> dict[str, object]:
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
-def topics_of(place: AwsPlace, *, account: str, partition: str) -> tuple[str, ...]:
+def topics_of(project: Project, place: AwsPlace, *, account: str, partition: str) -> tuple[str, ...]:
     """Return the ARNs of every topic that the environment's alerts may go to."""
-    if place.names.topic is None:
-        return ()
-    return (f"arn:{partition}:sns:{place.region}:{account}:{place.names.topic}",)
+    named = (
+        each.address
+        for each in project.alerts
+        if each.kind is ChannelKind.SNS and (not each.environments or place.environment in each.environments)
+    )
+    own = () if place.names.topic is None else (f"arn:{partition}:sns:{place.region}:{account}:{place.names.topic}",)
+    return tuple(dict.fromkeys((*own, *named)))
 
 
 def _data(project: Project, environment: Environment, place: AwsPlace) -> tuple[str, str]:
@@ -219,7 +224,8 @@ def _circumstances(project: Project, environment: Environment, place: AwsPlace) 
         When.AUTOSCALING: environment.hosting is Hosting.ENDPOINT and "autoscale" in serving,
         When.KEY: place.key is not None,
         When.VPC: bool(place.subnets),
-        When.TOPIC: bool(topics_of(place, account="", partition="aws")),
+        When.TOPIC: place.names.topic is not None,
+        When.ALERTS: bool(topics_of(project, place, account="", partition="aws")),
         When.PIPELINE: place.names.pipeline is not None,
         When.LAST_TRAINED: place.last_trained is not None,
         When.OWN_ROLE: place.role is None,
