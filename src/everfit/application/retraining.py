@@ -26,6 +26,7 @@ class Request:
         accept_schema: learn columns and labels anew instead of turning away data that has others.
         promote: version whose bytes are taken instead of training; None decides by ``promote_from``.
         actor: who asks.
+        kind: what made them ask, for the records; it changes nothing in the run.
     """
 
     environment: str | None = None
@@ -33,6 +34,7 @@ class Request:
     accept_schema: bool = False
     promote: int | None = None
     actor: str = "unknown"
+    kind: TriggerKind = TriggerKind.API
 
 
 def environment_of(workspace: Workspace, name: str | None) -> Environment:
@@ -103,7 +105,7 @@ def begin(
     wish = Wish(force=request.force, accept_schema=request.accept_schema, promote=request.promote)
     event = TriggerEvent(
         id=f"api:{run}",
-        kind=TriggerKind.API,
+        kind=request.kind,
         trigger=FORCED if request.force else BY_API,
         model=workspace.model,
         environment=environment.name,

@@ -25,6 +25,7 @@ class Demand:
         id: the sender's own; the same id is the same event. None makes one.
         environment: None means the only one, or ``production``.
         reason: in the sender's words.
+        kind: what made them ask, for the records; it changes nothing in the run.
     """
 
     actor: str
@@ -32,6 +33,7 @@ class Demand:
     environment: str | None = None
     reason: str = ""
     wish: Wish = field(default_factory=Wish)
+    kind: TriggerKind = TriggerKind.API
 
 
 def request(demand: Demand, workspace: Workspace, ports: Ports) -> EventRecord:
@@ -49,7 +51,7 @@ def request(demand: Demand, workspace: Workspace, ports: Ports) -> EventRecord:
     now = ports.clock.now()
     event = TriggerEvent(
         id=f"api:{demand.id or ports.ids.run_id(now)}",
-        kind=TriggerKind.API,
+        kind=demand.kind,
         trigger=FORCED if demand.wish.force else BY_API,
         model=workspace.model,
         environment=environment.name,

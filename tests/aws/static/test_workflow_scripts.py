@@ -66,7 +66,7 @@ def shell(script: str, folder: Path, code: int = 0, **variables: str) -> Done:
 def test_a_job_ends_as_its_run_did(tmp_path: Path, code: int, ends: int, title: str, note: str | None) -> None:
     done = shell(run_script("mask", "staging", serverless=False), tmp_path, code, FORCE="false")
     assert done.code == ends
-    assert done.summary.startswith(f"### mask in staging: {title}\n\n    called: run --env staging\n")
+    assert done.summary.startswith(f"### mask in staging: {title}\n\n    called: run --env staging --because api\n")
     assert "    version 2 was rejected: r2 >= 0.95 failed" in done.summary
     assert ("::" in done.out) == (note is not None)
     assert note is None or note in done.out
@@ -74,15 +74,32 @@ def test_a_job_ends_as_its_run_did(tmp_path: Path, code: int, ends: int, title: 
 
 def test_force_is_handed_on_only_when_it_is_asked_for(tmp_path: Path) -> None:
     script = run_script("mask", "staging", serverless=False)
-    assert "called: run --env staging --force\n" in shell(script, tmp_path, FORCE="true").out
-    assert "called: run --env staging\n" in shell(script, tmp_path, FORCE="").out
+    assert "called: run --env staging --because api --force\n" in shell(script, tmp_path, FORCE="true").out
+    assert "called: run --env staging --because api\n" in shell(script, tmp_path, FORCE="").out
+
+
+@pytest.mark.parametrize(
+    ("event", "reference", "because"),
+    [
+        ("push", "branch", "push"),
+        ("push", "tag", "tag"),
+        ("schedule", "branch", "schedule"),
+        ("repository_dispatch", "branch", "data"),
+        ("workflow_dispatch", "branch", "api"),
+        ("workflow_dispatch", "tag", "api"),
+    ],
+)
+def test_the_records_say_what_started_the_workflow(tmp_path: Path, event: str, reference: str, because: str) -> None:
+    script = run_script("mask", "staging", serverless=False)
+    done = shell(script, tmp_path, GITHUB_EVENT_NAME=event, GITHUB_REF_TYPE=reference)
+    assert f"called: run --env staging --because {because}\n" in done.out
 
 
 def test_with_a_stack_a_run_is_asked_for_after_the_stack_is_up_to_date(tmp_path: Path) -> None:
     script = run_script("mask", "staging", serverless=True)
     done = shell(script, tmp_path, FORCE="true")
     assert "called: apply --env staging --yes\n" in done.out
-    assert "called: trigger --env staging --id github-17-1 --force\n" in done.out
+    assert "called: trigger --env staging --id github-17-1 --because api --force\n" in done.out
     assert done.code == 0
 
 

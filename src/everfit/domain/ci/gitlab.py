@@ -10,6 +10,7 @@ from everfit.domain.ci.patterns import path_filters, tag_expression
 from everfit.domain.ci.project import CiEnvironment, CiProject
 from everfit.domain.ci.yaml_text import Value, yaml_text
 from everfit.domain.errors import RequestError
+from everfit.domain.trigger import TriggerKind
 
 IMAGE: Final = "python:3.12-slim"
 SIGN_IN: Final = "/tmp/aws-id-token"  # noqa: S108 - of a container that is gone after the job
@@ -76,28 +77,33 @@ def _script(project: CiProject, environment: CiEnvironment, options: CiOptions) 
         lines.append(f"cd {quote(project.folder)}")
     if options.serverless:
         lines.append(f"everfit apply --env {environment.name} --yes")
-        lines.append(f'everfit trigger --env {environment.name} --id "gitlab-$CI_JOB_ID"')
+        lines.append(f'everfit trigger --env {environment.name} --id "gitlab-$CI_JOB_ID" --because "$BECAUSE"')
     else:
-        lines.append(f"everfit run --env {environment.name}")
+        lines.append(f'everfit run --env {environment.name} --because "$BECAUSE"')
     return lines
 
 
 def _rules(project: CiProject, environment: CiEnvironment, options: CiOptions) -> Sequence[Value]:
     rules: list[Value] = []
     for push in environment.pushes:
-        rule: dict[str, Value] = {"if": f'$CI_PIPELINE_SOURCE == "push" && $CI_COMMIT_BRANCH == "{push.branch}"'}
+        rule = _rule(f'$CI_PIPELINE_SOURCE == "push" && $CI_COMMIT_BRANCH == "{push.branch}"', TriggerKind.PUSH)
         paths = [_changes(path) for path in path_filters(push.paths, project.folder)]
-        rules.append(rule | ({"changes": paths} if paths else {}))
+        rules.append({**rule, **({"changes": paths} if paths else {})})
     if environment.tags:
         expression = tag_expression(environment.tags).replace("/", r"\/")
-        rules.append({"if": f"$CI_COMMIT_TAG =~ /{expression}/"})
+        rules.append(_rule(f"$CI_COMMIT_TAG =~ /{expression}/", TriggerKind.TAG))
     meant = f'(${CHOSEN} == null || ${CHOSEN} == "{environment.name}")'
     if environment.schedules and not options.serverless:
-        rules.append({"if": f'$CI_PIPELINE_SOURCE == "schedule" && {meant}'})
+        rules.append(_rule(f'$CI_PIPELINE_SOURCE == "schedule" && {meant}', TriggerKind.SCHEDULE))
     if environment.takes_data and not options.serverless:
-        rules.append({"if": f'$CI_PIPELINE_SOURCE == "trigger" && {meant}'})
-    rules.append({"if": f'($CI_PIPELINE_SOURCE == "web" || $CI_PIPELINE_SOURCE == "api") && {meant}'})
+        rules.append(_rule(f'$CI_PIPELINE_SOURCE == "trigger" && {meant}', TriggerKind.DATA))
+    by_hand = '($CI_PIPELINE_SOURCE == "web" || $CI_PIPELINE_SOURCE == "api")'
+    rules.append(_rule(f"{by_hand} && {meant}", TriggerKind.API))
     return rules
+
+
+def _rule(condition: str, because: TriggerKind) -> Mapping[str, Value]:
+    return {"if": condition, "variables": {"BECAUSE": because.value}}
 
 
 def _changes(path: str) -> str:

@@ -26,6 +26,16 @@ esac
 } >> "$GITHUB_STEP_SUMMARY"
 exit "$code\""""
 
+_WHY: Final = """\
+case "$GITHUB_EVENT_NAME $GITHUB_REF_TYPE" in
+  "push tag") set -- --because tag ;;
+  "push branch") set -- --because push ;;
+  schedule*) set -- --because schedule ;;
+  repository_dispatch*) set -- --because data ;;
+  *) set -- --because api ;;
+esac
+if [ "$FORCE" = true ]; then set -- "$@" --force; fi"""
+
 _CONTROLLER: Final = """\
 code=0
 everfit run --env $ENVIRONMENT "$@" > "$RUNNER_TEMP/everfit.txt" || code=$?"""
@@ -49,8 +59,7 @@ def run_script(model: str, environment: str, *, serverless: bool) -> str:
     """
     lines = (
         f'PLACE="{model} in {environment}"',
-        "set --",
-        'if [ "$FORCE" = true ]; then set -- --force; fi',
+        _WHY,
         (_SERVERLESS if serverless else _CONTROLLER).replace("$ENVIRONMENT", environment),
         'cat "$RUNNER_TEMP/everfit.txt"',
         _SAY,

@@ -18,6 +18,7 @@ from everfit.bootstrap import namesake, open_ports, open_workspace
 from everfit.domain.errors import NotFoundError
 from everfit.domain.project import Backend
 from everfit.domain.run import RunId
+from everfit.domain.trigger import TriggerKind
 from everfit.interfaces.cli.json_version import JSON_VERSION
 from everfit.interfaces.cli.progress import Silence
 from everfit.settings import read_settings
@@ -116,6 +117,16 @@ def environment_option(command: Command) -> Command:
     """Let the user name the environment."""
     return click.option(
         "--env", "environment", default=None, help="Environment; default: the only one, or production."
+    )(command)
+
+
+def because_option(command: Command) -> Command:
+    """Let a workflow say what has started it."""
+    return click.option(
+        "--because",
+        type=click.Choice([kind.value for kind in TriggerKind]),
+        default=TriggerKind.API.value,
+        help="What made you ask, for the records and alerts; a workflow knows.",
     )(command)
 
 

@@ -12,10 +12,12 @@ from everfit.application.overview import run_report
 from everfit.application.preview import preview
 from everfit.application.retraining import Request, environment_of, resume, retrain, unfinished
 from everfit.domain.run import Run
+from everfit.domain.trigger import TriggerKind
 from everfit.interfaces.cli import exit_codes
 from everfit.interfaces.cli.listing import show_plan
 from everfit.interfaces.cli.options import (
     Opened,
+    because_option,
     dry_run_option,
     environment_option,
     json_option,
@@ -39,9 +41,11 @@ from everfit.interfaces.cli.telling import tell_now
 )
 @click.option("--resume", "only_resume", is_flag=True, help="Only go on with a run that was interrupted.")
 @click.option("-q", "--quiet", is_flag=True, help="Do not show what the training script prints.")
+@because_option
 def run_command(  # noqa: PLR0913 - one argument an option
     folder: Path,
     environment: str | None,
+    because: str,
     *,
     as_json: bool,
     dry_run: bool,
@@ -54,7 +58,7 @@ def run_command(  # noqa: PLR0913 - one argument an option
 
     A run that was interrupted is taken to its end first. Nothing new to learn from is skipped.
     """
-    request = Request(environment=environment, force=force, accept_schema=accept_schema)
+    request = Request(environment=environment, force=force, accept_schema=accept_schema, kind=TriggerKind(because))
     if dry_run:
         project = opened(folder, trains=True, environment=environment)
         return show_preview(with_adopted(request, folder, project), project, as_json=as_json)

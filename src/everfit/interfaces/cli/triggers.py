@@ -11,10 +11,17 @@ from everfit.application.retraining import environment_of
 from everfit.application.triggering import Demand, request
 from everfit.bootstrap import service_of
 from everfit.domain.amounts import moment
-from everfit.domain.trigger import EventEnd, Wish
+from everfit.domain.trigger import EventEnd, TriggerKind, Wish
 from everfit.interfaces.cli import exit_codes
 from everfit.interfaces.cli.listing import waiting_words
-from everfit.interfaces.cli.options import environment_option, json_option, opened, print_json, project_option
+from everfit.interfaces.cli.options import (
+    because_option,
+    environment_option,
+    json_option,
+    opened,
+    print_json,
+    project_option,
+)
 from everfit.interfaces.cli.render import Json, console, escaped, shortened, styled, table
 from everfit.settings import read_settings
 
@@ -32,12 +39,14 @@ if TYPE_CHECKING:
 @click.option("--accept-schema", is_flag=True, help="Learn columns and labels anew.")
 @click.option("--id", "key", help="Name of this event: the same name again is the same event. Default: a new one.")
 @click.option("--as", "actor", help="Your name, for the records; default: the user who calls.")
+@because_option
 def trigger_command(  # noqa: PLR0913 - one argument an option
     folder: Path,
     environment: str | None,
     reason: str,
     key: str | None,
     actor: str | None,
+    because: str,
     *,
     as_json: bool,
     force: bool,
@@ -52,6 +61,7 @@ def trigger_command(  # noqa: PLR0913 - one argument an option
         environment=environment,
         reason=reason,
         wish=Wish(force=force, hold=hold, accept_schema=accept_schema),
+        kind=TriggerKind(because),
     )
     record = request(demand, project.workspace, project.ports)
     service = service_of(folder.resolve(), read_settings())

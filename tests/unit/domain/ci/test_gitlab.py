@@ -47,6 +47,16 @@ def test_pushes_schedules_uploads_and_people_start_a_job() -> None:
     ]
 
 
+def test_the_records_say_what_started_a_job() -> None:
+    found = jobs()
+    kinds = {name: [rule["variables"]["BECAUSE"] for rule in job["rules"]] for name, job in found.items()}
+    assert kinds == {
+        "retrain-staging": ["push", "tag", "schedule", "api"],
+        "retrain-production": ["tag", "schedule", "data", "api"],
+    }
+    assert found["retrain-staging"]["script"][-1] == 'everfit run --env staging --because "$BECAUSE"'
+
+
 def test_a_token_of_gitlab_takes_the_place_of_keys() -> None:
     found = jobs(audience="https://gitlab.example.com")["retrain-staging"]
     assert found["id_tokens"] == {"AWS_ID_TOKEN": {"aud": "https://gitlab.example.com"}}
@@ -64,7 +74,7 @@ def test_with_a_stack_data_and_clock_are_left_to_it() -> None:
     assert [each in conditions(found) for each in ("schedule", "trigger", "web")] == [False, False, True]
     assert found["script"][-2:] == [
         "everfit apply --env production --yes",
-        'everfit trigger --env production --id "gitlab-$CI_JOB_ID"',
+        'everfit trigger --env production --id "gitlab-$CI_JOB_ID" --because "$BECAUSE"',
     ]
 
 
