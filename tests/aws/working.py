@@ -106,7 +106,7 @@ class Works:
         found: bytes = self.clients("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
         return found
 
-    def keys(self, prefix: str = "") -> list[str]:
+    def kept(self, prefix: str = "") -> list[str]:
         pages = self.clients("s3").get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
         return [each["Key"] for page in pages for each in page.get("Contents", [])]
 

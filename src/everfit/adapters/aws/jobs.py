@@ -92,14 +92,15 @@ class SageMakerJobs:
         """Return as soon as a look finds that the job has ended, or that it runs when *patience* is over."""
         deadline = time.monotonic() + patience.total_seconds()
         while True:
-            due = self._looked.get(name, 0.0) + self._look
-            if name in self._looked and due > deadline:
-                time.sleep(max(0.0, deadline - time.monotonic()))
+            due = self._looked[name] + self._look if name in self._looked else 0.0
+            time.sleep(max(0.0, min(due, deadline) - time.monotonic()))
+            if due > deadline:
                 return JobStatus(state=JobState.RUNNING)
-            time.sleep(max(0.0, due - time.monotonic()) if name in self._looked else 0.0)
             status = self.observe(name)
-            if status.state is not JobState.RUNNING or time.monotonic() >= deadline:
+            if status.state is not JobState.RUNNING:
                 self._looked.pop(name, None)
+                return status
+            if time.monotonic() >= deadline:
                 return status
 
     def stop(self, name: str) -> None:
