@@ -16,21 +16,20 @@ TICK_ARN: Final = "${TickFunctionArn}"
 # A Lambda function runs for 15 minutes at most (Lambda quotas); the rest is for its start.
 _TASK_SECONDS: Final = 930
 _LIFE_SECONDS: Final = 30 * 24 * 3600
-_MOST_WAITS: Final = 2000
+MOST_WAITS: Final = 2000
 """A wait and a look are 9 events, and an execution ends with its 25,000th (Step Functions quotas): a run that is
 looked at more often goes on in another execution, which the tick starts."""
 _LEASE_SECONDS: Final = 35
 """A Lambda that crashed holds the run's lease for up to 30 s."""
-_CAUSE_LETTERS: Final = 2000
+_CAUSE: Final = "{% $substring($failure.Error & ': ' & $failure.Cause, 0, 2000) %}"
 
-_WAITS: Final = f"$answer.answer = 'waits' and $waited < {_MOST_WAITS}"
+_WAITS: Final = "$answer.answer = 'waits' and $waited < $most"
 # Worked out where an error is caught: an answer may lack the seconds, or carry a wild number of them.
 _ANSWER: Final[State] = {
     "answer": "{% $states.result.Payload %}",
     "seconds": "{% $max([1, $min([300, $floor($number($states.result.Payload.seconds ? "
     "$states.result.Payload.seconds : 30))])]) %}",
-    "cause": "{% 'The step gave an answer that is not known: ' & "
-    "$substring($string($states.result.Payload), 0, 200) %}",
+    "failure": {"Error": "The answer is not known", "Cause": "{% $string($states.result.Payload) %}"},
 }
 
 # Whatever went wrong is tried again for a quarter of an hour, errors of Lambda itself as well as a function that
@@ -47,13 +46,14 @@ _RETRY: Final[list[State]] = [
 ]
 
 
-def state_machine(steps: Sequence[str], partition: str = "aws") -> dict[str, object]:
+def state_machine(steps: Sequence[str], partition: str = "aws", most_waits: int = MOST_WAITS) -> dict[str, object]:
     """Return the definition for the steps of a loop, in their order.
 
     Its input is ``{"run": id}`` for a run that begins or goes on, or ``{"rollback": {…}}``.
 
     Args:
         partition: the part of AWS that it runs in, such as ``aws-cn``.
+        most_waits: of an execution; with one more, the run goes on in another one.
     """
     states: dict[str, State] = {
         "Begin": {
@@ -61,8 +61,8 @@ def state_machine(steps: Sequence[str], partition: str = "aws") -> dict[str, obj
             "Choices": [{"Condition": "{% $exists($states.input.rollback) %}", "Next": "Begin a rollback"}],
             "Default": "Begin a run",
         },
-        "Begin a run": _assign({"run": "{% $states.input.run %}"}, f"Step {steps[0]}"),
-        "Begin a rollback": _assign({"run": "", "rollback": "{% $states.input.rollback %}"}, "Roll back"),
+        "Begin a run": _assign({"run": "{% $states.input.run %}"}, f"Step {steps[0]}", most_waits),
+        "Begin a rollback": _assign({"run": "", "rollback": "{% $states.input.rollback %}"}, "Roll back", most_waits),
     }
     for step, following in zip(steps, (*steps[1:], None), strict=True):
         payload: State = {"run": "{% $run %}", "step": step}
@@ -79,8 +79,8 @@ def state_machine(steps: Sequence[str], partition: str = "aws") -> dict[str, obj
     }
 
 
-def _assign(values: State, following: str) -> State:
-    return {"Type": "Pass", "Assign": {**values, "waited": 0, "cause": ""}, "Next": following}
+def _assign(values: State, following: str, most: int) -> State:
+    return {"Type": "Pass", "Assign": {**values, "waited": 0, "most": most, "failure": {}}, "Next": following}
 
 
 def _asked(partition: str, name: str, payload: State, *, done: str, failed: str) -> dict[str, State]:
@@ -98,7 +98,7 @@ def _asked(partition: str, name: str, payload: State, *, done: str, failed: str)
 
 def _ends(partition: str) -> dict[str, State]:
     dispatch = _task(partition, TICK_ARN, {"after": "{% $states.context.Execution.Name %}"}, following="Done")
-    broken = _task(partition, STEP_ARN, {"run": "{% $run %}", "broken": "{% $cause %}"}, following="Broken: what now")
+    broken = _task(partition, STEP_ARN, {"run": "{% $run %}", "broken": _CAUSE}, following="Broken: what now")
     return {
         "What else": {
             "Type": "Choice",
@@ -125,8 +125,8 @@ def _ends(partition: str) -> dict[str, State]:
         "Done": {"Type": "Succeed"},
         "Waits for a person": {"Type": "Succeed"},
         "Goes on elsewhere": {"Type": "Succeed"},
-        "Not ended": {"Type": "Fail", "Error": "Everfit.NotEnded", "Cause": "{% $cause %}"},
-        "Not rolled back": {"Type": "Fail", "Error": "Everfit.NotRolledBack", "Cause": "{% $cause %}"},
+        "Not ended": {"Type": "Fail", "Error": "Everfit.NotEnded", "Cause": _CAUSE},
+        "Not rolled back": {"Type": "Fail", "Error": "Everfit.NotRolledBack", "Cause": _CAUSE},
     }
 
 
@@ -146,8 +146,7 @@ def _task(partition: str, function: str, payload: State, *, following: str) -> S
 
 
 def _caught(following: str) -> State:
-    cause = f"{{% $substring($states.errorOutput.Error & ': ' & $states.errorOutput.Cause, 0, {_CAUSE_LETTERS}) %}}"
-    return {"ErrorEquals": ["States.ALL"], "Assign": {"cause": cause}, "Next": following}
+    return {"ErrorEquals": ["States.ALL"], "Assign": {"failure": "{% $states.errorOutput %}"}, "Next": following}
 
 
 def _when(condition: str, following: str) -> State:
