@@ -156,7 +156,7 @@ LIVE: Final = ("latency_p50", "latency_p99", "error_rate")
 
 def live_rules(environment: Environment) -> tuple[LiveRule, ...]:
     """Return the rules that alarms of CloudWatch can hold against the live traffic."""
-    found = []
+    found: list[LiveRule] = []
     for text in _watch_rules(environment):
         match = _RULE.fullmatch(text.strip())
         if match is not None and match[1] in LIVE and match[2].startswith(">"):
@@ -206,7 +206,7 @@ def _function_limits(environment: Environment) -> list[str]:
 def _endpoint_limits(project: Project, rollout: Rollout) -> list[str]:
     settings: Mapping[str, Any] = project.serve.sagemaker
     instance, count = str(settings.get("instance", "ml.m5.large")), int(settings.get("count", 1))
-    told = []
+    told: list[str] = []
     if instance.startswith("ml.inf1."):
         # SageMaker Developer Guide, deployment guardrails, "Exclusions".
         told.append(f"{instance}: SageMaker moves all traffic at once and without a bake on Inf1 instances.")
@@ -220,7 +220,7 @@ def _endpoint_limits(project: Project, rollout: Rollout) -> list[str]:
 
 
 def _inexact(rollout: Rollout, count: int) -> list[str]:
-    told = []
+    told: list[str] = []
     if rollout.strategy is Strategy.SHADOW:
         told.append("The first version has nothing to be a shadow of: it takes the traffic at once.")
         return told

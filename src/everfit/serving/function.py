@@ -5,6 +5,7 @@ The variables say which model: ``MODEL_URL``, ``MODEL_DIGEST``, ``MODEL_VERSION`
 
 import base64
 import hashlib
+import importlib
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ from typing import Any, Final
 
 from everfit.serving.errors import UnreadableRequestError, UnusableModelError
 from everfit.serving.handlers import LoadedModel, load
+from everfit.serving.shapes import is_object
 
 JSON: Final = "application/json"
 VERSION_HEADER: Final = "X-Everfit-Version"
@@ -120,16 +122,13 @@ def http_request(event: Any) -> HttpRequest | None:
 
     The forms are those of the Lambda Developer Guide: Function URLs and HTTP APIs (payload 2.0), REST APIs (1.0).
     """
-    if not isinstance(event, dict):
+    if not is_object(event) or not is_object(event.get("requestContext")):
         return None
-    given: Mapping[str, Any] = event  # pyright: ignore[reportUnknownVariableType]  # JSON of any shape
-    context: Any = given.get("requestContext")
-    if not isinstance(context, dict):
-        return None
-    about: Mapping[str, Any] = context.get("http") or {}  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+    given: Mapping[str, Any] = event
+    about = _below(given["requestContext"], "http")
     method = str(about.get("method") or given.get("httpMethod") or "POST").upper()
-    headers = {str(name).lower(): str(value) for name, value in (given.get("headers") or {}).items()}
-    text: str = given.get("body") or ""
+    headers = {name.lower(): str(value) for name, value in _below(given, "headers").items()}
+    text = str(given.get("body") or "")
     return HttpRequest(
         method=method,
         path=str(about.get("path") or given.get("path") or "/"),
@@ -137,6 +136,11 @@ def http_request(event: Any) -> HttpRequest | None:
         content_type=headers.get("content-type", JSON),
         accept=headers.get("accept", "*/*"),
     )
+
+
+def _below(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] | None = document.get(key)
+    return {} if found is None else found
 
 
 def http_answer(status: int, content: bytes, kind: str, place: ModelPlace) -> dict[str, Any]:
@@ -181,13 +185,12 @@ def fetched(place: ModelPlace) -> Path:
 
 def _download(url: str, target: Path) -> str:
     """Write the object into *target* and return its digest."""
-    import boto3  # noqa: PLC0415 - part of Lambda's runtime, and of no other that serves
-
+    # Part of Lambda's runtime, and of no other that serves.
+    boto3: Any = importlib.import_module("boto3")
     bucket, _, key = url.removeprefix("s3://").partition("/")
-    client: Any = boto3.client("s3")  # pyright: ignore[reportUnknownMemberType]
     hasher = hashlib.sha256()
     with target.open("wb") as file:
-        for chunk in client.get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(_CHUNK):
+        for chunk in boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(_CHUNK):
             hasher.update(chunk)
             file.write(chunk)
     return f"sha256:{hasher.hexdigest()}"

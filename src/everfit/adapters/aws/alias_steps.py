@@ -6,6 +6,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
+from everfit.adapters.aws.documents import below
 from everfit.adapters.aws.intent import Change
 
 
@@ -31,8 +32,7 @@ class Routing:
 
 def routing_of(alias: Mapping[str, Any]) -> Routing:
     """Return what GetAlias describes."""
-    config: Mapping[str, Any] = alias.get("RoutingConfig") or {}
-    weights: Mapping[str, float] = config.get("AdditionalVersionWeights") or {}
+    weights = below(below(alias, "RoutingConfig"), "AdditionalVersionWeights")
     others = {str(version): float(share) for version, share in weights.items() if share > 0}
     return Routing(main=str(alias["FunctionVersion"]), others=others)
 

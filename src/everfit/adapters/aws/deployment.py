@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from everfit.adapters.aws.alarms import Alarms, Watched, drift_alarms, rollout_alarms, standing_alarms
 from everfit.adapters.aws.autoscaling import Autoscaling, declared
 from everfit.adapters.aws.clients import Clients
+from everfit.adapters.aws.documents import first
 from everfit.adapters.aws.endpoint_config import ENVIRONMENT_TAG, MODEL_TAG, USUAL_VARIANT, Hosting
 from everfit.adapters.aws.endpoint_names import parsed, tag_list
 from everfit.adapters.aws.errors import code_of, explained, is_ambiguous, refusal
@@ -249,7 +250,7 @@ class Deployments:
         """Return what has the number of instances survive (FACTS §6: it is reset unless it is retained)."""
         hosting, autoscaling = self._parts.hosting, self._parts.autoscaling
         config = self._parts.models.config(observed.config) or {}
-        before: Mapping[str, Any] = (config.get("ProductionVariants") or [{}])[0]
+        before = first(config, "ProductionVariants")
         scaling = autoscaling.found(name, observed.variant)
         if scaling is not None and before.get("InstanceType") != hosting.instance:
             # An autoscaled variant cannot change its instance type (FACTS §6).

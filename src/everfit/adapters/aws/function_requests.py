@@ -3,8 +3,9 @@
 import base64
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
+from everfit.adapters.aws.documents import below
 from everfit.domain.endpoint import Answer, SampleRequest
 
 JSON: Final = "application/json"
@@ -37,25 +38,25 @@ def answer_of(response: Mapping[str, Any], payload: bytes) -> Answer:
     """Return what the response of Invoke says, whether or not it has the form of HTTP."""
     found = _json(payload)
     if response.get("FunctionError"):
-        words = found.get("errorMessage", payload.decode(errors="replace")) if isinstance(found, dict) else payload
-        text = words if isinstance(words, bytes) else str(words).encode()
-        return Answer(status=424, body=text, content_type="text/plain", version=None)
-    if not isinstance(found, dict) or "statusCode" not in found:
+        words = str(found.get("errorMessage", payload.decode(errors="replace")))
+        return Answer(status=424, body=words.encode(), content_type="text/plain", version=None)
+    if "statusCode" not in found:
         return Answer(status=200, body=payload, content_type=JSON, version=None)
-    given: Mapping[str, Any] = found
-    headers = {str(name).lower(): str(value) for name, value in (given.get("headers") or {}).items()}
-    body = str(given.get("body") or "")
+    headers = {name.lower(): str(value) for name, value in below(found, "headers").items()}
+    body = str(found.get("body") or "")
     version = headers.get(VERSION_HEADER, "")
     return Answer(
-        status=int(given["statusCode"]),
-        body=base64.b64decode(body) if given.get("isBase64Encoded") else body.encode(),
+        status=int(found["statusCode"]),
+        body=base64.b64decode(body) if found.get("isBase64Encoded") else body.encode(),
         content_type=headers.get("content-type", JSON),
         version=int(version) if version.isdecimal() else None,
     )
 
 
-def _json(payload: bytes) -> Any:
+def _json(payload: bytes) -> Mapping[str, Any]:
+    """Return the object that the payload is; an empty one for anything else."""
     try:
-        return json.loads(payload)
+        found: Any = json.loads(payload)
     except ValueError:
-        return None
+        return {}
+    return cast("Mapping[str, Any]", found) if isinstance(found, dict) else {}

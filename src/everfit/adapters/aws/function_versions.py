@@ -11,6 +11,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from everfit.adapters.aws.clients import Clients
+from everfit.adapters.aws.documents import below
 from everfit.adapters.aws.endpoint_config import ENVIRONMENT_TAG, MODEL_TAG, Hosting
 from everfit.adapters.aws.errors import code_of, explained, refusal
 from everfit.adapters.aws.function_package import HANDLER, RUNTIME, function_package
@@ -56,12 +57,12 @@ class Model:
     size: int
 
 
-class FunctionVersions:
-    """The function of one environment and its versions.
+class _MovedError(Exception):
+    """The function was changed since it was looked at, or is being changed (API reference, RevisionId): look again."""
 
-    Args:
-        check: raises when somebody else has taken over.
-    """
+
+class FunctionVersions:
+    """The function of one environment and its versions."""
 
     def __init__(self, clients: Clients, hosting: Hosting, pace: Pace) -> None:
         self._clients = clients
@@ -90,7 +91,7 @@ class FunctionVersions:
                     return
                 raise
         for each in found:
-            variables: Mapping[str, str] = (each.get("Environment") or {}).get("Variables") or {}
+            variables = below(below(each, "Environment"), "Variables")
             described = str(each.get("Description", ""))
             if described.startswith("everfit v") and "MODEL_VERSION" in variables:
                 yield PublishedVersion(
@@ -109,10 +110,7 @@ class FunctionVersions:
         for _ in range(ATTEMPTS):
             try:
                 return self._published(name, model, check)
-            except ClientError as error:
-                # Somebody else changed the function in between (API reference, RevisionId): look again.
-                if code_of(error) not in (CHANGED, CONFLICT):
-                    raise
+            except _MovedError:
                 self._rest()
         raise BackendError(f"The function {name} is changed by somebody else all the time. Try again.", retryable=True)
 
@@ -181,10 +179,9 @@ class FunctionVersions:
         with explained(f"make the function {name}"):
             try:
                 self._once("create_function", **request)
-            except ClientError as error:
+            except _MovedError:
                 # Made by somebody else, or by a call whose answer was lost.
-                if code_of(error) != CONFLICT:
-                    raise
+                return
 
     def _brought_up(self, name: str, found: Document, model: Model, check: Callable[[], None]) -> Document:
         """Return the function after its latest version serves the model; variables of others are kept."""
@@ -215,13 +212,13 @@ class FunctionVersions:
     def _settings(self, name: str, found: Document, model: Model, *, is_ours: bool) -> Document:
         """Return the settings that have to change."""
         configuration: Mapping[str, Any] = found["Configuration"]
-        environment: Mapping[str, Any] = configuration.get("Environment") or {}
+        environment = below(configuration, "Environment")
         if environment.get("Error"):
             raise RefusedError(
                 f"The variables of the function {name} cannot be read ({environment['Error'].get('Message')}), and "
                 "would be lost. Allow these credentials to decrypt them."
             )
-        before: Mapping[str, str] = environment.get("Variables") or {}
+        before: Mapping[str, str] = below(environment, "Variables")
         wanted: Document = {}
         # The variables that are given replace all there were (API reference, Environment): others' are sent along.
         merged = {key: text for key, text in before.items() if key not in _OWN_VARIABLES} | variables(model)
@@ -242,7 +239,7 @@ class FunctionVersions:
             wanted["Timeout"] = _seconds(self._hosting)
         if [layer["Arn"] for layer in configuration.get("Layers") or ()] != list(function.layers):
             wanted["Layers"] = list(function.layers)
-        size = int((configuration.get("EphemeralStorage") or {}).get("Size", LEAST_STORAGE))
+        size = int(below(configuration, "EphemeralStorage").get("Size", LEAST_STORAGE))
         if size < storage(model):
             wanted["EphemeralStorage"] = {"Size": storage(model)}
         return wanted
@@ -268,6 +265,8 @@ class FunctionVersions:
         except ClientError as error:
             if code_of(error) == "InvalidParameterValueException":
                 raise RunFailedError(f"Lambda does not take it: {refusal(error).said} Nothing was shifted.") from error
+            if code_of(error) in (CHANGED, CONFLICT):
+                raise _MovedError from error
             raise
         return made
 

@@ -7,6 +7,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from everfit.adapters.aws.clients import Clients
+from everfit.adapters.aws.documents import below, first
 from everfit.adapters.aws.endpoint_config import ARTIFACT_TAG, ENDPOINT_TAG, VERSION_TAG
 from everfit.adapters.aws.endpoint_names import ConfigName, parsed, stem
 from everfit.adapters.aws.errors import explained
@@ -40,13 +41,13 @@ class Observer:
                 if is_missing(error):
                     return None
                 raise
-        variants = found.get("ProductionVariants") or [{}]
-        pending = found.get("PendingDeploymentSummary") or {}
+        variant = first(found, "ProductionVariants")
+        pending = below(found, "PendingDeploymentSummary")
         return Observed(
             arn=str(found["EndpointArn"]),
             status=str(found["EndpointStatus"]),
             config=str(found["EndpointConfigName"]),
-            variant=str(variants[0].get("VariantName", "")),
+            variant=str(variant.get("VariantName", "")),
             pending=pending.get("EndpointConfigName"),
             modified=found["LastModifiedTime"].isoformat(),
             reason=found.get("FailureReason"),
