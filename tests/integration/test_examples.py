@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 import yaml
 
-from everfit.adapters.local.project_file import read_project
+from everfit.adapters.local.project_file import read_ci_project, read_project
+from everfit.domain.ci.github import github_workflows
+from everfit.domain.ci.options import CiOptions, Credentials
 from everfit.domain.project import Environment, Hosting, Project
 from everfit.domain.release_name import tag_name
 from everfit.domain.triggers import Schedule, Tag
@@ -198,6 +200,36 @@ def test_the_leaves_take_every_setting_of_their_table_from_a_variable() -> None:
     assert str(training.sagemaker["image"]).endswith("/tensorflow-training:2.12-cpu-py39")
     text = (EXAMPLES / "plant-doctor" / "everfit.yaml").read_text()
     assert set(re.findall(r"\$\{(\w+)\}", text)) == settings.keys()
+
+
+TABLE = """
+AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_REGION SAGEMAKER_EXECUTION_ROLE
+TRAINING_DATA_BUCKET TRAINING_DATA_PREFIX MODEL_ARTIFACT_BUCKET MODEL_ARTIFACT_PREFIX SAGEMAKER_ENDPOINT
+TRAIN_INSTANCE_TYPE TRAIN_INSTANCE_COUNT ENDPOINT_INSTANCE_TYPE ENDPOINT_INSTANCE_COUNT TRAIN_EPOCHS
+TENSORFLOW_FRAMEWORK_VERSION TENSORFLOW_PY_VERSION
+""".split()
+
+
+def test_the_workflow_of_the_leaves_takes_every_secret_of_the_table() -> None:
+    options = CiOptions(package="everfit[aws]", credentials=Credentials.KEYS, defaults={"TRAIN_EPOCHS": "200"})
+    (file,) = github_workflows(read_ci_project(EXAMPLES / "plant-doctor"), options).files
+    assert file.path == ".github/workflows/retrain.yml"
+    assert set(re.findall(r"secrets\.(\w+)", file.text)) == set(TABLE)
+    events = yaml.safe_load(file.text)[True]
+    assert (events["push"]["branches"], events["repository_dispatch"]["types"]) == (["main"], ["dataset-upload"])
+
+
+def test_the_masks_keep_the_names_of_their_workflows() -> None:
+    made = github_workflows(
+        read_ci_project(EXAMPLES / "mask-recommender"), CiOptions(package="everfit[aws]", name="retrain-model")
+    )
+    triggers = {Path(file.path).name: yaml.safe_load(file.text)[True] for file in made.files}
+    assert {name: events["push"]["tags"] for name, events in triggers.items()} == {
+        "retrain-model-staging.yml": ["staging-recommender-v*"],
+        "retrain-model-production.yml": ["production-recommender-v*"],
+    }
+    weekly = [{"cron": "0 0 * * SAT", "timezone": "America/New_York"}]
+    assert [events["schedule"] for events in triggers.values()] == [weekly, weekly]
 
 
 def test_solar_has_the_threshold_and_names_that_were_promised() -> None:
