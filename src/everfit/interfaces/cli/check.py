@@ -22,7 +22,7 @@ MARKS = {True: "ok", False: "WRONG", None: "note"}
 def check_command(folder: Path, environment: str | None, *, as_json: bool) -> int:
     """Verify config, data, scripts, requirements and disk, and rehearse a training on 1 % of the rows."""
     progress = Bar(with_output=False) if sys.stderr.isatty() and not as_json else Silence()
-    project = opened(folder, progress, trains=True)
+    project = opened(folder, progress, trains=True, environment=environment)
     place = environment_of(project.workspace, environment)
     found: list[Examined] = []
     with progress if isinstance(progress, Bar) else nullcontext():
