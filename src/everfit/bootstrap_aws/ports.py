@@ -1,0 +1,192 @@
+"""Chooses the adapters of the AWS backend.
+
+What only one of the two ways needs, a controller or a function, is imported where it is chosen: a function is packed
+without the other one's packages.
+"""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from everfit.adapters.aws.artifacts import S3Artifacts
+from everfit.adapters.aws.clients import Clients
+from everfit.adapters.aws.code import S3Code
+from everfit.adapters.aws.data_source import S3DataSource
+from everfit.adapters.aws.database import S3Database
+from everfit.adapters.aws.endpoints import SageMakerEndpoints
+from everfit.adapters.aws.event_archive import S3EventArchive
+from everfit.adapters.aws.functions import FunctionEndpoints
+from everfit.adapters.aws.jobs import SageMakerJobs
+from everfit.adapters.aws.listings import S3Listings
+from everfit.adapters.aws.machine import AwsMachine
+from everfit.adapters.aws.routing import RoutedEndpoints, RoutedJobs
+from everfit.adapters.local.channels import ProgramChannels
+from everfit.adapters.local.clock import SystemClock
+from everfit.adapters.local.heart import ThreadHeart
+from everfit.adapters.local.ids import TimedIds
+from everfit.adapters.sql.database import Database
+from everfit.adapters.sql.inbox import SqlInbox
+from everfit.adapters.sql.outbox import SqlOutbox
+from everfit.adapters.sql.processes import this_process
+from everfit.adapters.sql.registry import SqlRegistry
+from everfit.adapters.sql.run_store import SqlRunStore
+from everfit.application.journal import LEASE
+from everfit.application.ports import Code, Endpoints, Jobs, Ports, Progress, never
+from everfit.application.ports.event_archive import EventArchive
+from everfit.application.ports.listings import Listings
+from everfit.application.ports.run_store import RunStore
+from everfit.application.retraining import environment_of
+from everfit.application.workspace import Workspace
+from everfit.bootstrap_aws.account import checked_account, place_of, role_arn
+from everfit.bootstrap_aws.telling import channels_on_aws, with_packages
+from everfit.domain.aws import AwsPlace
+from everfit.domain.errors import NotFoundError, RequestError
+from everfit.domain.project import Backend, Environment, Hosting, Project
+from everfit.domain.run import RunId
+from everfit.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnAws:
+    """An installation on AWS, opened.
+
+    Args:
+        changes: gives another value whenever anybody has written to the database.
+    """
+
+    ports: Ports
+    database: Database
+    changes: Callable[[], object]
+    listings: Listings
+    archive: EventArchive
+
+
+def open_aws(
+    workspace: Workspace,
+    settings: Settings,
+    progress: Progress,
+    home: Path | None,
+    *,
+    owner: str | None = None,
+    leaving: Callable[[], bool] = never,
+) -> OnAws:
+    """Return the AWS backend of a project whose environments are all on AWS.
+
+    Args:
+        home: state folder of this machine, for what is copied here for a while; None where the project's code lies in
+            the bucket and nothing is frozen here.
+        owner: who drives runs; None is this process.
+    """
+    usual = _usual(workspace).name
+    place = _one_installation(workspace)
+    clients = Clients(place.region)
+    account = checked_account(clients, place)
+    clock, database, scratch = SystemClock(), S3Database(clients, place), _scratch(home)
+    store = SqlRunStore(database, clock)
+    registry = with_packages(SqlRegistry(database, clock), clients, workspace.project)
+    per_environment = [
+        _OnAws(each, workspace.project, clients, account) for each in workspace.project.environments.values()
+    ]
+    ports = Ports(
+        clock=clock,
+        ids=TimedIds(),
+        data=S3DataSource(clients, place, scratch),
+        code=S3Code(clients, place, None if home is None else _local_code(home), scratch),
+        jobs=RoutedJobs(
+            {each.name: each.jobs() for each in per_environment},
+            lambda name: _environment_of_run(name, store, usual),
+        ),
+        artifacts=S3Artifacts(clients, place, scratch),
+        store=store,
+        inbox=SqlInbox(database, clock),
+        outbox=SqlOutbox(database, clock),
+        registry=registry,
+        endpoints=RoutedEndpoints({each.endpoint: each.endpoints() for each in per_environment}),
+        channels=channels_on_aws(ProgramChannels(settings.smtp), clients, workspace.project, registry, store),
+        machine=AwsMachine(clients, place, database),
+        heart=ThreadHeart(store, LEASE),
+        progress=progress,
+        owner=owner or str(this_process()),
+        url=settings.url,
+        backend=Backend.SAGEMAKER,
+        leaving=leaving,
+    )
+    return OnAws(
+        ports=ports,
+        database=database,
+        changes=database.changed,
+        listings=S3Listings(clients, place, scratch),
+        archive=S3EventArchive(clients, place),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _OnAws:
+    """What one environment has of its own."""
+
+    environment: Environment
+    project: Project
+    clients: Clients
+    account: str
+
+    @property
+    def name(self) -> str:
+        return self.environment.name
+
+    @property
+    def endpoint(self) -> str:
+        return self.environment.endpoint
+
+    def jobs(self) -> Jobs:
+        place = place_of(self.environment)
+        role = role_arn(place, self.account)
+        return SageMakerJobs(self.clients, place, self.project, self.environment, role)
+
+    def endpoints(self) -> Endpoints:
+        place = place_of(self.environment)
+        role = role_arn(place, self.account)
+        made = FunctionEndpoints if self.environment.hosting is Hosting.FUNCTION else SageMakerEndpoints
+        return made(self.clients, place, self.project, self.environment, role)
+
+
+def _local_code(home: Path) -> Code:
+    # A function is packed without what freezes code here.
+    from everfit.adapters.local.code import LocalCode  # noqa: PLC0415
+
+    return LocalCode(home)
+
+
+def _usual(workspace: Workspace) -> Environment:
+    try:
+        return environment_of(workspace, None)
+    except NotFoundError:
+        return next(iter(workspace.project.environments.values()))
+
+
+def _one_installation(workspace: Workspace) -> AwsPlace:
+    """Return where the state lies, which all environments share."""
+    places = [place_of(each) for each in workspace.project.environments.values()]
+    if len({(place.region, place.home) for place in places}) > 1:
+        named = ", ".join(sorted({f"{place.home} in {place.region}" for place in places}))
+        raise RequestError(
+            f"The environments of {workspace.model} have state of their own ({named}); name one with --env, and "
+            "serve each by itself."
+        )
+    return places[0]
+
+
+def _scratch(home: Path | None) -> Path:
+    if home is None:
+        return Path(tempfile.gettempdir()) / "everfit"
+    return home / "aws"
+
+
+def _environment_of_run(name: str, store: RunStore, usual: str) -> str:
+    """Return the environment of the run that a job belongs to; the usual one for a rehearsal, which is no run."""
+    # A run's id has three parts, and a job's name is that and what it does.
+    run = RunId("-".join(name.split("-")[:3]))
+    try:
+        return store.run(run).environment
+    except NotFoundError:
+        return usual
