@@ -161,8 +161,9 @@ def _clearer(error: ClientError, what: str) -> Exception:
 
 def _seen(service: Service, told: Mapping[str, Any]) -> Seen:
     is_training = service is Service.TRAINING
-    end = told.get("TrainingEndTime" if is_training else "ProcessingEndTime")
+    end: datetime | None = told.get("TrainingEndTime" if is_training else "ProcessingEndTime")
     made: datetime = told["CreationTime"]
+    begun: datetime = told.get("ProcessingStartTime") or made
     metrics: Sequence[Mapping[str, Any]] = told.get("FinalMetricDataList") or []
     environment: Mapping[str, str] = told.get("Environment") or {}
     artifacts: Mapping[str, str] = told.get("ModelArtifacts") or {}
@@ -173,12 +174,16 @@ def _seen(service: Service, told: Mapping[str, Any]) -> Seen:
         reason=str(told.get("FailureReason") or ""),
         words=str(told.get("ExitMessage") or ""),
         mark=environment.get(MARK),
-        seconds=None if end is None else max(0.0, (end - made).total_seconds()),
-        ran=_number(told.get("TrainingTimeInSeconds")),
+        seconds=_between(made, end),
+        ran=_number(told.get("TrainingTimeInSeconds")) if is_training else _between(begun, end),
         billed=_number(told.get("BillableTimeInSeconds")),
         metrics={str(each["MetricName"]): float(each["Value"]) for each in metrics if "Value" in each},
         artifact=artifacts.get("S3ModelArtifacts"),
     )
+
+
+def _between(start: datetime, end: datetime | None) -> float | None:
+    return None if end is None else max(0.0, (end - start).total_seconds())
 
 
 def _number(value: object) -> float | None:

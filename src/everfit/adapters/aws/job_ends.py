@@ -87,7 +87,8 @@ def stopped(seen: Seen, program: str, timeout: float, lines: Sequence[str]) -> J
         )
         return _failure(seen, JobFailure.TIMED_OUT, words)
     # A processing job tells no secondary status: how long it ran must do (API reference, ProcessingStoppingCondition).
-    is_late = seen.secondary == "MaxRuntimeExceeded" or "MaxRuntime" in seen.reason
+    has_run_out = not seen.secondary and seen.ran is not None and seen.ran >= timeout
+    is_late = seen.secondary == "MaxRuntimeExceeded" or "MaxRuntime" in seen.reason or has_run_out
     facts = Facts(program, wish=(JobFailure.TIMED_OUT if is_late else JobFailure.STOPPED).value)
     facts.seconds, facts.timeout, facts.lines, facts.failure_file = seen.seconds or 0.0, timeout, lines, seen.words
     failure = str(facts.wish)
