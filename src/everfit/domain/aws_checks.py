@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from everfit.domain.document import Fields, Reading
+from everfit.domain.document import Fields, Node, Reading, Scalar
 
 Values = Mapping[str, Any]
 REQUIRED: Final = {"region": "aws: {region: us-east-1, …}", "bucket": "aws: {bucket: the-name-of-a-bucket, …}"}
@@ -23,10 +23,15 @@ def _check_place(document: Fields, name: str, environment: Values, values: Value
     at, line = f"environments.{name}", document.line_of("environments", name)
     given = {**values.get("aws", {}), **environment.get("aws", {})}
     for key, expected in REQUIRED.items():
-        if key not in given and not _is_written(document, name, key):
+        written = _written(document, name, key)
+        if key not in given and written is None:
             reading.add(line, f"{at} needs aws.{key} with backend: sagemaker", expected=expected)
-    training = values.get("train", {}).get("sagemaker", {})
-    if "image" not in training and not ("framework" in training and "version" in training):
+        elif key not in given and not reading.needs_variables and _is_unset(written):
+            what = f"{at} cannot be found without aws.{key}, and a variable in it is not set"
+            reading.add(written.line if written else line, what, found=written, expected="a value for that variable")
+    training = document.at("train", "sagemaker")
+    given_keys = {key.text for key, _ in training.pairs} if isinstance(training, Fields) else set[str]()
+    if "image" not in given_keys and not {"framework", "version"} <= given_keys:
         expected = 'train.sagemaker: {framework: sklearn, version: "1.4-2"}, or {image: <URI in ECR>}'
         reading.add(line, f"{at}: nothing says in which image the training runs", expected=expected)
     if environment.get("hosting") == "function":
@@ -36,9 +41,13 @@ def _check_place(document: Fields, name: str, environment: Values, values: Value
         reading.add(where, f"{at}.function is only for a Lambda function", expected="hosting: function")
 
 
-def _is_written(document: Fields, name: str, key: str) -> bool:
-    """Tell whether the key stands there with a value that could not be read: that has been told of already."""
-    return document.at("aws", key) is not None or document.at("environments", name, "aws", key) is not None
+def _written(document: Fields, name: str, key: str) -> Node | None:
+    """Return what stands there for the key, also when it could not be read: that has been told of already."""
+    return document.at("environments", name, "aws", key) or document.at("aws", key)
+
+
+def _is_unset(node: Node | None) -> bool:
+    return isinstance(node, Scalar) and not node.is_known
 
 
 def _check_function(document: Fields, name: str, environment: Values, reading: Reading) -> None:

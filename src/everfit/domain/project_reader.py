@@ -35,9 +35,18 @@ def project_of(
     values: Values = _readable(PROJECT.read(known, "", reading))
     if isinstance(known, Fields):
         check(known, values, time_zones, reading)
+        _note_unset(known, values, reading)
     if reading.problems:
         raise ProjectError(sorted(reading.problems, key=lambda problem: problem.line or 0))
     return _project(values, reading)
+
+
+def _note_unset(known: Fields, values: Values, reading: Reading) -> None:
+    """Note what no project is without, where a variable that is not set hides it; elsewhere that may wait."""
+    for name in ("model", "data", "gate"):
+        if name not in values and not reading.problems:
+            what = f"{name} has no value, because a variable in it is not set"
+            reading.add(known.line_of(name), what, found=known.at(name), expected="a value for that variable")
 
 
 def _readable(value: object) -> Any:
