@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NewType
+from typing import Final, NewType
 
 from everfit.domain.errors import RequestError
 
@@ -56,6 +56,9 @@ class Change:
         return not (self.added or self.removed or self.replaced)
 
 
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"))
+
+
 class ManifestDigest:
     """The digest of the canonical manifest, taken file by file in the order of their paths.
 
@@ -79,7 +82,7 @@ class ManifestDigest:
             if path == last:
                 raise RequestError(f"The data holds {path} twice; give each file a name of its own.")
             raise RequestError(f"The storage lists {path} after {last}; only one that lists by name can be frozen.")
-        row = json.dumps((path, entry.size, entry.digest), ensure_ascii=True, separators=(",", ":"))
+        row = _ENCODER.encode((path, entry.size, entry.digest))
         self._hasher.update(f"{'' if last is None else ','}{row}".encode("ascii"))
         self._last = path
 

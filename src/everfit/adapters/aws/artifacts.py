@@ -4,19 +4,20 @@ S3 keeps the SHA-256 that an object was written with, and had checked it then. S
 still what its digest says (user guide, "Checking object integrity").
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from everfit.adapters.aws.clients import Clients
 from everfit.adapters.aws.s3_archives import SUFFIX, S3Archives
-from everfit.adapters.aws.s3_objects import NOTHING, Facts, Put, S3Objects, digest_of_parts
+from everfit.adapters.aws.s3_objects import Facts, Put, S3Objects, digest_of_parts
 from everfit.adapters.aws.scratch import Scratch
 from everfit.adapters.files.archive import Member, write_archive
 from everfit.adapters.files.disk import writing
 from everfit.adapters.files.packing import package_members, plain_digest, size_of
 from everfit.application.ports import Artifact
 from everfit.domain.aws import AwsPlace
-from everfit.domain.errors import BackendError, NotFoundError, RefusedError, RequestError
+from everfit.domain.errors import NotFoundError, RefusedError, RequestError
 
 _LARGEST: Final = 64 * 10**9
 
@@ -90,15 +91,8 @@ class S3Artifacts:
         return str(target)
 
     def _keep(self, packed: Path, digest: str) -> None:
-        key, plain = self._key(digest), plain_digest(digest)
-        put = Put(key=key, body=packed, replaces=NOTHING, sha256=plain)
-        if self._objects.put(put) is not None:
-            return
-        facts = self._objects.look(key)
-        if self._digest(key, facts) == plain:
-            return
-        if self._objects.put(Put(key=key, body=packed, replaces=facts.etag, sha256=plain)) is None:
-            raise BackendError(f"{self._objects.url(key)} changed while it was written. Try again.", retryable=True)
+        key = self._key(digest)
+        self._objects.put_same(Put(key=key, body=packed, sha256=plain_digest(digest)), partial(self._digest, key))
 
     def _digest(self, key: str, facts: Facts) -> str:
         if facts.sha256 is not None:

@@ -11,7 +11,7 @@ from typing import Final
 
 from everfit.adapters.aws.clients import Clients
 from everfit.adapters.aws.s3_archives import SUFFIX, S3Archives, code_digest
-from everfit.adapters.aws.s3_objects import NOTHING, Put, S3Objects
+from everfit.adapters.aws.s3_objects import Put, S3Objects
 from everfit.adapters.aws.scratch import Scratch
 from everfit.adapters.files.archive import write_archive
 from everfit.adapters.files.disk import put_folder, remove_folder, writing
@@ -19,7 +19,7 @@ from everfit.adapters.files.folders import importable_names, text_below
 from everfit.adapters.files.packing import folder_members
 from everfit.application.ports import Code, FrozenCode
 from everfit.domain.aws import AwsPlace, split_url
-from everfit.domain.errors import BackendError, NotFoundError, RequestError
+from everfit.domain.errors import NotFoundError, RequestError
 
 KEPT_FOLDERS: Final = 4
 COMMIT: Final = "everfit-commit"
@@ -89,21 +89,9 @@ class S3Code:
             packed = folder / "code.tar.gz"
             with writing(folder), open(packed, "xb", buffering=0) as file:
                 digest, _ = write_archive(folder_members("", frozen.folder), file)
-            plain = digest.partition(":")[2]
-            put = Put(key=key, body=packed, replaces=NOTHING, sha256=plain, notes=notes)
-            if self._objects.put(put) is None:
-                self._mend(put, notes)
+            # The same code may be that of another commit now, which is noted then.
+            self._objects.put_same(Put(key=key, body=packed, sha256=digest.partition(":")[2], notes=notes))
         return self._objects.url(key)
-
-    def _mend(self, put: Put, notes: dict[str, str]) -> None:
-        """Write the same code again when it was changed, or when it now is that of another commit."""
-        facts = self._objects.look(put.key)
-        if facts.sha256 == put.sha256 and notes.items() <= facts.notes.items():
-            return
-        again = Put(key=put.key, body=put.body, replaces=facts.etag, sha256=put.sha256, notes=notes)
-        if self._objects.put(again) is None:
-            url = self._objects.url(put.key)
-            raise BackendError(f"{url} changed while it was written. Try again.", retryable=True)
 
     def _folder(self, url: str) -> Path:
         """Return the folder with the code, unpacked anew only when it is not among the newest."""

@@ -8,8 +8,8 @@ import base64
 import hashlib
 import time
 import uuid
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from everfit.adapters.aws.clients import Clients
 from everfit.adapters.aws.errors import MISSING, code_of, explained, is_ambiguous, translated, unreached
 from everfit.adapters.aws.s3_upload import SINGLE, Upload
 from everfit.domain.aws import AwsPlace
-from everfit.domain.errors import BackendError, EverfitError
+from everfit.domain.errors import BackendError, EverfitError, NotFoundError
 
 CHUNK: Final = 1 << 20
 ATTEMPTS: Final = 4
@@ -142,6 +142,13 @@ class S3Objects:
         with explained(f"look at {self.url(key)}"):
             return _facts(self._client.head_object(**self._at(key), ChecksumMode="ENABLED"))
 
+    def seen(self, key: str) -> Facts | None:
+        """Return what S3 says of the object, None when there is none."""
+        try:
+            return self.look(key)
+        except NotFoundError:
+            return None
+
     def parts(self, key: str, *, version: str | None = None, etag: str | None = None) -> Iterator[bytes]:
         """Yield the content in parts; with *etag*, an object that is another one meanwhile is refused."""
         chosen = {"VersionId": version} if version else {}
@@ -195,6 +202,21 @@ class S3Objects:
             f"{self.url(put.key)} is being written by others all the time. Try again.", retryable=True
         )
 
+    def put_same(self, put: Put, sha256_of: Callable[[Facts], str | None] = lambda facts: facts.sha256) -> None:
+        """Make the object have this content and these notes; nothing is sent when it has them already.
+
+        Args:
+            sha256_of: returns the digest of the content that is there, None when it is not known.
+        """
+        wanted = replace(put, sha256=put.sha256 or _sha256(put.body))
+        for _ in range(ATTEMPTS):
+            facts = self.seen(put.key)
+            if facts is not None and sha256_of(facts) == wanted.sha256 and put.notes.items() <= facts.notes.items():
+                return
+            if self.put(replace(wanted, replaces=NOTHING if facts is None else facts.etag)) is not None:
+                return
+        raise BackendError(f"{self.url(put.key)} changed while it was written. Try again.", retryable=True)
+
     def delete(self, key: str, *, version: str | None = None, etag: str | None = None) -> None:
         """Remove the object; nothing happens when there is none.
 
@@ -229,15 +251,9 @@ class S3Objects:
 
     def _settled(self, key: str, write: str) -> Written | None:
         """Look whether the write was accepted after all."""
-        with explained(f"look at {self.url(key)}"):
-            try:
-                found = _facts(self._client.head_object(**self._at(key)))
-            except ClientError as error:
-                if code_of(error) in MISSING:
-                    return None
-                raise
+        found = self.seen(key)
         # Under a newer write, the ETag is that one's; what is written next meets it and is refused, as it should be.
-        return Written(etag=found.etag, write=write) if write in found.writes else None
+        return Written(etag=found.etag, write=write) if found is not None and write in found.writes else None
 
 
 def hexadecimal(checksum: str) -> str:
@@ -251,6 +267,13 @@ def digest_of_parts(parts: Iterator[bytes]) -> str:
     for part in parts:
         hasher.update(part)
     return hasher.hexdigest()
+
+
+def _sha256(body: bytes | Path) -> str:
+    if isinstance(body, bytes):
+        return hashlib.sha256(body).hexdigest()
+    with body.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _raise_unless(is_doubtful: bool, error: EverfitError, cause: Exception) -> None:

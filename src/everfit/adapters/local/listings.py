@@ -4,31 +4,27 @@ A listing is taken in a thread of its own: storage that hangs keeps nobody waiti
 there when it is asked for again.
 """
 
-import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
-from concurrent.futures import Future
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
-from threading import Thread
 from typing import IO, Final
 
+from everfit.adapters.files.answers import LONGEST, PATIENCE, Answers
 from everfit.adapters.files.disk import put_file, writing
+from everfit.adapters.files.listing_lines import read_lines, write_lines
 from everfit.adapters.files.row_counts import RowCount
 from everfit.adapters.local.sources import SourceFile, source_of
 from everfit.application.ports.listings import Listing
-from everfit.domain.errors import BackendError, NotFoundError
+from everfit.domain.errors import NotFoundError
 from everfit.domain.listing import Changed, ListedFile
 from everfit.domain.project import Format
 
-PATIENCE: Final = timedelta(milliseconds=200)
-LONGEST: Final = timedelta(minutes=10)
 AGE: Final = timedelta(minutes=10)
-REMOTE_AT_ONCE: Final = 16
 IN_MEMORY: Final = 8_000_000
 
 
@@ -46,34 +42,17 @@ class LocalListings:
     ) -> None:
         self._home = home
         self._folder = home / "watch"
-        self._patience = patience.total_seconds()
-        self._longest = longest.total_seconds()
         self._age = age.total_seconds()
-        self._asked: dict[str, tuple[float, Future[Listing]]] = {}
+        self._answers = Answers[Listing](patience, longest)
 
     def take(self, source: str) -> Listing | None:
-        asked = self._asked.get(source)
-        if asked is None:
-            if "://" in source and self._remote_under_way() >= REMOTE_AT_ONCE:
-                return None
-            asked = self._asked[source] = (time.monotonic(), _begun(lambda: self._taken(source)))
-            with suppress(TimeoutError):
-                asked[1].exception(self._patience)
-        since, answer = asked
-        if answer.done():
-            del self._asked[source]
-            return answer.result()
-        if time.monotonic() - since > self._longest:
-            raise BackendError(
-                f"The storage has not answered for {self._longest:.0f} s. Look at its disk or network.", retryable=True
-            )
-        return None
+        return self._answers.ask(source, lambda: self._taken(source), is_remote="://" in source)
 
     def keep(self, files: Iterable[ListedFile]) -> Listing:
         with writing(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
             with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY, dir=str(self._folder)) as spool:
-                digest, count = _written(files, spool)
+                digest, count = write_lines(files, spool)
                 if self.holds(digest):
                     os.utime(self._path(digest))  # It is as good as new, and kept as long.
                 else:
@@ -86,9 +65,7 @@ class LocalListings:
     def files(self, digest: str) -> Iterator[ListedFile]:
         try:
             with self._path(digest).open("rb") as lines:
-                for line in lines:
-                    path, size, mark = json.loads(line)
-                    yield ListedFile(path=path, size=size, mark=mark)
+                yield from read_lines(lines)
         except FileNotFoundError as error:
             raise NotFoundError(f"There is no listing {digest}; it was removed.") from error
 
@@ -102,11 +79,6 @@ class LocalListings:
                 with suppress(FileNotFoundError):
                     if path.name not in kept and path.stat().st_mtime < before:
                         path.unlink()
-
-    def _remote_under_way(self) -> int:
-        """Count the URLs that are being listed; those that hang keep no other waiting."""
-        youngest = time.monotonic() - self._longest
-        return sum("://" in source and since > youngest for source, (since, _) in self._asked.items())
 
     def _taken(self, source: str) -> Listing:
         found = source_of(source, self._home)
@@ -138,29 +110,6 @@ class LocalListings:
         return self._folder / digest.partition(":")[2]
 
 
-def _written(files: Iterable[ListedFile], spool: IO[bytes]) -> tuple[str, int]:
-    digest, count = sha256(), 0
-    for count, file in enumerate(files, start=1):  # noqa: B007 - how many there were is wanted after the loop
-        line = json.dumps((file.path, file.size, file.mark), separators=(",", ":")).encode() + b"\n"
-        digest.update(line)
-        spool.write(line)
-    return f"sha256:{digest.hexdigest()}", count
-
-
 def _listed(file: SourceFile) -> ListedFile:
     mark = sha256(repr(file.identity).encode()).hexdigest()[:20] if file.identity else ""
     return ListedFile(path=file.path, size=file.size or 0, mark=mark)
-
-
-def _begun(work: Callable[[], Listing]) -> Future[Listing]:
-    """Do the work in a thread that no end of the process waits for: storage may hang for ever."""
-    answer: Future[Listing] = Future()
-
-    def go() -> None:
-        try:
-            answer.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - whoever asks for the answer gets the error
-            answer.set_exception(error)
-
-    Thread(target=go, name="everfit-listing", daemon=True).start()
-    return answer
