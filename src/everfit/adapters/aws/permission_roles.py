@@ -179,13 +179,13 @@ DOCTOR: Final = (
         why="each permission is tried without the call being made",
     ),
     grant(
-        calls="servicequotas: ListServiceQuotas ListAWSDefaultServiceQuotas",
+        calls="servicequotas: ListServiceQuotas",
         resources=("*",),
         why="it is seen whether the instances may be used at all",
         wide=NO_NARROWER,
     ),
     grant(
-        calls="ecr: DescribeImages",
+        calls="ecr: BatchGetImage",
         resources=("arn:{partition}:ecr:{region}:*:repository/*",),
         why="it is seen whether images of one's own are there",
     ),
