@@ -2,6 +2,7 @@
 
 import io
 import threading
+import traceback
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -63,6 +64,11 @@ class Front:
         except DroppedConnectionError:
             entry["error"] = "dropped"
             raise
+        except Exception as error:  # noqa: BLE001 - a fault of the bench itself is told to whoever meets it
+            entry.update(status=400, error="BenchBroken")
+            told = traceback.format_exc()
+            self._world.note("broken", work=f"{call.service} {call.operation}", error=told)
+            return write_error(call, AwsError("BenchBroken", f"{error!r}\n{told[-1500:]}"))
         return answer
 
     def _suffer(self, fault: Fault) -> None:

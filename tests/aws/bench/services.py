@@ -26,6 +26,8 @@ MODULES = (
     "mappings",
     "state_machines",
     "scheduler",
+    "stacks.service",
+    "stacks.drift",
 )
 
 

@@ -1,0 +1,1 @@
+"""CloudFormation: templates are resolved, checked by their real schemas, and applied by calls against the bench."""
