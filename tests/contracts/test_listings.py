@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import duckdb
 import fsspec  # type: ignore[import-untyped]
@@ -16,9 +16,14 @@ from everfit.adapters.files.row_counts import RowCount
 from everfit.adapters.local.data_source import LocalDataSource
 from everfit.adapters.local.listings import LocalListings
 from everfit.adapters.local.sources import source_of
+from everfit.application.ports.listings import Listings
 from everfit.domain.errors import BackendError, NotFoundError, RequestError, StateError
 from everfit.domain.listing import Changed, ListedFile, changes, difference, order_of
 from everfit.domain.project import Format
+
+if TYPE_CHECKING:
+    from everfit.adapters.aws.clients import Clients
+    from everfit.domain.aws import AwsPlace
 
 PATIENT = timedelta(seconds=60)
 
@@ -29,8 +34,22 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def listings(home: Path) -> LocalListings:
+def local_listings(home: Path) -> Listings:
     return LocalListings(home, patience=PATIENT, age=timedelta(0))
+
+
+@pytest.fixture
+def s3_listings(aws_clients: "Clients", s3_place: "AwsPlace", home: Path, local_listings: Listings) -> Listings:
+    """What is listed on this machine is kept in the bucket; data in S3 has tests of its own."""
+    from everfit.adapters.aws.listings import S3Listings, Waits  # noqa: PLC0415
+
+    waits = Waits(patience=PATIENT, age=timedelta(0))
+    return S3Listings(aws_clients, s3_place, home / "scratch", local=local_listings, waits=waits)
+
+
+@pytest.fixture(params=["local", "s3"])
+def listings(request: pytest.FixtureRequest) -> Listings:
+    return cast("Listings", request.getfixturevalue(f"{request.param}_listings"))
 
 
 @pytest.fixture
@@ -42,24 +61,24 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def digest(listings: LocalListings, source: object) -> str:
+def digest(listings: Listings, source: object) -> str:
     listing = listings.take(str(source))
     assert listing is not None
     return listing.digest
 
 
-def paths(listings: LocalListings, source: object) -> list[str]:
+def paths(listings: Listings, source: object) -> list[str]:
     return [file.path for file in listings.files(digest(listings, source))]
 
 
 @pytest.mark.parametrize("pattern", ["", "/**/*.csv", "/*"])
-def test_files_come_in_the_order_of_listings(listings: LocalListings, folder: Path, pattern: str) -> None:
+def test_files_come_in_the_order_of_listings(listings: Listings, folder: Path, pattern: str) -> None:
     found = paths(listings, f"{folder}{pattern}")
     assert found == sorted(found, key=order_of)
     assert len(found) == 4
 
 
-def test_a_listing_shows_what_a_snapshot_takes(listings: LocalListings, folder: Path, home: Path) -> None:
+def test_a_listing_shows_what_a_snapshot_takes(listings: Listings, folder: Path, home: Path) -> None:
     for name in (".a.csv.swp", "a.csv~", "b.tmp", "c.csv.part", ".hidden/d.csv", "e.crdownload"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("no data")
@@ -74,7 +93,7 @@ def test_nothing_of_the_state_folder_is_data(folder: Path) -> None:
     assert len(paths(listings, folder)) == 4
 
 
-def test_the_same_files_have_the_same_digest_and_any_change_another_one(listings: LocalListings, folder: Path) -> None:
+def test_the_same_files_have_the_same_digest_and_any_change_another_one(listings: Listings, folder: Path) -> None:
     first = digest(listings, folder)
     assert digest(listings, folder) == first
     (folder / "a.csv").write_text("x,y\n3,4\n")
@@ -82,7 +101,7 @@ def test_the_same_files_have_the_same_digest_and_any_change_another_one(listings
     assert digest(listings, folder) != first
 
 
-def test_a_listing_is_kept_until_it_is_forgotten(listings: LocalListings, folder: Path) -> None:
+def test_a_listing_is_kept_until_it_is_forgotten(listings: Listings, folder: Path) -> None:
     first = digest(listings, folder)
     second = listings.keep([ListedFile(path="a", size=1, mark="m")])
     listings.forget_all_but([second.digest])
@@ -98,7 +117,7 @@ def test_a_young_listing_is_not_forgotten(home: Path, folder: Path) -> None:
     assert listings.holds(first)
 
 
-def test_what_cannot_be_listed_is_said(listings: LocalListings, folder: Path) -> None:
+def test_what_cannot_be_listed_is_said(listings: Listings, folder: Path) -> None:
     with pytest.raises(RequestError, match="is not there"):
         listings.take(str(folder / "nowhere"))
     with pytest.raises(RequestError, match="nothing at memory"):
@@ -136,7 +155,7 @@ def bucket() -> Iterator[dict[str, str]]:
     PagedFileSystem.keys.clear()
 
 
-def test_a_change_beyond_the_first_thousand_keys_is_seen(listings: LocalListings, bucket: dict[str, str]) -> None:
+def test_a_change_beyond_the_first_thousand_keys_is_seen(listings: Listings, bucket: dict[str, str]) -> None:
     bucket.update({f"bucket/{number:05}.csv": "one" for number in range(2500)})
     before = digest(listings, "paged://bucket")
     assert PagedFileSystem.pages == [1000, 1000, 500]
@@ -147,7 +166,7 @@ def test_a_change_beyond_the_first_thousand_keys_is_seen(listings: LocalListings
     assert (found.replaced, found.removed, found.added) == (1, 1, 0)
 
 
-def test_urls_and_globs_of_them_are_listed(listings: LocalListings) -> None:
+def test_urls_and_globs_of_them_are_listed(listings: Listings) -> None:
     name = uuid.uuid4().hex
     system: Any = fsspec.filesystem("memory")
     system.pipe({f"/{name}/a.csv": b"1", f"/{name}/b/c.csv": b"22", f"/{name}/.hidden": b"3", f"/{name}/d.tmp": b"3"})
