@@ -1,7 +1,7 @@
 """What goes wrong with an endpoint of SageMaker, and what Everfit makes of it."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,16 @@ from tests.integration.served_models import Models, proof
 
 SERVICES = ("s3", "sagemaker", "cloudwatch", "application-autoscaling")
 BAKING = {"strategy": "canary", "steps": (0.1,), "bake": timedelta(minutes=10)}
+
+
+@dataclass
+class Clock:
+    """A clock that a test sets."""
+
+    seconds: float = 1_000_000.0
+
+    def now(self) -> float:
+        return self.seconds
 
 
 @pytest.fixture
@@ -405,6 +415,55 @@ def test_a_kill_after_any_write_ends_in_one_update_and_the_same_state(hosted: Ho
         assert len(hosted.updates(begun)) == 1, f"killed after write {number - 1}"
         assert version_of(hosted, hosted.endpoints()) == {number: 1.0}
     assert number > len(WRITES)
+
+
+def shadowing(hosted: Hosted) -> tuple[Any, Clock]:
+    clock = Clock()
+    of = environment(rollout={"strategy": "shadow", "bake": timedelta(minutes=10)})
+    endpoints = hosted.endpoints(of, pace=replace(hosted.pace(), now=clock.now))
+    shifted(endpoints, hosted.version(1))
+    return endpoints, clock
+
+
+def listening(hosted: Hosted, endpoints: Any) -> None:
+    """Go on with version 2 until it listens."""
+    new = hosted.version(2)
+
+    def ask() -> bool:
+        endpoints.stage("solar", new, fence=1)
+        assert not endpoints.shift("solar", {2: 1.0}, [proof(new)], fence=1)
+        return "ShadowProductionVariants" in hosted.described() and hosted.in_service() is not None
+
+    until(ask, "a shadow")
+    assert not endpoints.shift("solar", {2: 1.0}, [proof(new)], fence=1)
+
+
+def test_a_shadow_listens_for_the_whole_bake_before_it_takes_the_traffic(hosted: Hosted) -> None:
+    endpoints, clock = shadowing(hosted)
+    listening(hosted, endpoints)
+    assert version_of(hosted, endpoints) == {1: 1.0}
+    clock.seconds += 601
+    shifted(endpoints, hosted.version(2))
+    assert version_of(hosted, endpoints) == {2: 1.0}
+    assert "ShadowProductionVariants" not in hosted.described()
+    assert len(hosted.updates()) == 2
+    endpoints.settle("solar", [2], fence=1)
+    (config,) = hosted.clients("sagemaker").list_endpoint_configs()["EndpointConfigs"]
+    tail = config["EndpointConfigName"].removeprefix("solar-")
+    alarms = hosted.clients("cloudwatch").describe_alarms(AlarmNamePrefix="solar-rollout-")["MetricAlarms"]
+    assert {each["AlarmName"] for each in alarms} == {f"solar-rollout-{tail}-5xx", f"solar-rollout-{tail}-shadow-5xx"}
+
+
+def test_a_shadow_whose_alarm_rings_is_taken_away_and_never_answers(hosted: Hosted) -> None:
+    endpoints, _ = shadowing(hosted)
+    before = hosted.config()
+    listening(hosted, endpoints)
+    named = [call["params"]["AlarmName"] for call in hosted.bench.calls("cloudwatch", "PutMetricAlarm")]
+    hosted.bench.alarm(next(name for name in named if name.endswith("-shadow-5xx")))
+    with pytest.raises(RunFailedError, match=r"-shadow-5xx rang while it listened"):
+        shifted(endpoints, hosted.version(2))
+    assert hosted.config() == before
+    assert version_of(hosted, endpoints) == {1: 1.0}
 
 
 Trouble = Callable[[Bench], object]

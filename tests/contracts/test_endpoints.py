@@ -59,7 +59,7 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]
             yield on_aws(request, models)
 
 
-def on_aws(request: pytest.FixtureRequest, models: Versions) -> Backend:
+def on_aws(request: pytest.FixtureRequest, models: Models) -> Backend:
     bench = request.getfixturevalue("bench")
     clients = request.getfixturevalue("aws_clients")
     from tests.aws.hosted import OWN_IMAGE, Hosted  # noqa: PLC0415 - without boto3 there is no AWS side

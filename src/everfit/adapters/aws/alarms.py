@@ -1,6 +1,7 @@
 """Alarms of CloudWatch: those that take a deployment back, those that watch what serves, and that of a worse model."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,6 +16,8 @@ Document = dict[str, Any]
 USUAL_ERROR_RATE: Final = 0.01
 """Share of failed requests that takes a deployment back when ``watch`` says nothing of errors."""
 _MINUTE: Final = 60
+_TAIL: Final = re.compile(r"v[0-9]+-[0-9a-f]+")
+"""What names a deployment, behind the name of its endpoint."""
 _COMPARISONS: Final[Mapping[str, str]] = {
     ">": "GreaterThanThreshold",
     ">=": "GreaterThanOrEqualToThreshold",
@@ -211,12 +214,21 @@ class Alarms:
             )
         return {str(alarm["AlarmName"]): str(alarm["StateValue"]) for alarm in found["MetricAlarms"]}
 
-    def delete(self, endpoint: str, tail: str) -> None:
-        """Delete the alarms of one deployment."""
-        prefix = f"{endpoint}-rollout-{tail}-"
-        with explained(f"delete the alarms {prefix}…"):
+    def settle(self, endpoint: str, keep: Collection[str]) -> None:
+        """Delete the alarms of deployments that are over.
+
+        Args:
+            keep: what names those that are not.
+        """
+        prefix = f"{endpoint}-rollout-"
+        with explained(f"delete the alarms of endpoint {endpoint} that are not needed any more"):
             cloudwatch = self._clients("cloudwatch")
-            found = cloudwatch.describe_alarms(AlarmNamePrefix=prefix, AlarmTypes=["MetricAlarm"], MaxRecords=100)
-            names = [str(alarm["AlarmName"]) for alarm in found["MetricAlarms"]]
-            if names:
-                cloudwatch.delete_alarms(AlarmNames=names)
+            pages = cloudwatch.get_paginator("describe_alarms").paginate(
+                AlarmNamePrefix=prefix, AlarmTypes=["MetricAlarm"]
+            )
+            found = [str(alarm["AlarmName"]) for page in pages for alarm in page["MetricAlarms"]]
+            tails = {name: _TAIL.match(name.removeprefix(prefix)) for name in found}
+            over = [name for name, tail in tails.items() if tail is not None and tail[0] not in keep]
+            # A hundred in one call at most (API reference, DeleteAlarms).
+            for start in range(0, len(over), 100):
+                cloudwatch.delete_alarms(AlarmNames=over[start : start + 100])

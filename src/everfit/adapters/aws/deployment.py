@@ -336,6 +336,9 @@ class Deployments:
         if intent.scaling is not None:
             parts.autoscaling.put(name, observed.variant, intent.scaling)
             parts.intents.change(name, fence, lambda before: replace(before, scaling=None))
+        if intent.trial is not None:
+            # The one that listens as a shadow is of the same model.
+            return
         if not observed.is_busy and wanted.config not in (observed.config, observed.pending, intent.good):
             parts.models.remove(wanted.config)
 

@@ -101,17 +101,20 @@ def staging(hosting: Hosting, endpoint: str, version: ServedVersion, url: str, v
     )
 
 
-def shadow_config(hosting: Hosting, endpoint: str, serving: Document, challenger: Staging, tags: Document) -> Document:
+def shadow_config(
+    hosting: Hosting, endpoint: str, serving: Document, challenger: Document, tags: Mapping[str, str]
+) -> Document:
     """Return the configuration that goes on serving as *serving* does and copies each request to the challenger.
 
     One production and one shadow variant are what an endpoint can have at most (FACTS §6).
 
     Args:
         serving: the configuration that serves, as DescribeEndpointConfig tells it.
+        challenger: the one that would serve alone, told in the same way.
         tags: those of the configuration that serves: the champion goes on taking the traffic.
     """
     production = _plain_variants(serving["ProductionVariants"])
-    shadow = {**challenger.config["ProductionVariants"][0], "VariantName": SHADOW_VARIANT}
+    shadow = {**_plain_variants(challenger["ProductionVariants"])[0], "VariantName": SHADOW_VARIANT}
     version = int(tags[VERSION_TAG])
     name = config_name(endpoint, version, [production, shadow], shadow=1)
     settings = {key: value for key, value in _config(hosting, endpoint, "").items() if key != "ProductionVariants"}
@@ -120,7 +123,7 @@ def shadow_config(hosting: Hosting, endpoint: str, serving: Document, challenger
         "ProductionVariants": production,
         "ShadowProductionVariants": [shadow],
         **settings,
-        "Tags": tag_list({key: str(value) for key, value in tags.items()}),
+        "Tags": tag_list(dict(tags)),
     }
 
 

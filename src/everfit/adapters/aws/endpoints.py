@@ -19,12 +19,13 @@ from everfit.adapters.aws.models import PublishedModels, StagedModels
 from everfit.adapters.aws.observing import Observer
 from everfit.adapters.aws.pace import USUAL_PACE, Pace
 from everfit.adapters.aws.rollout import ROLLBACK_FAILED
+from everfit.adapters.aws.shadowing import Shadows
 from everfit.adapters.aws.topics import topic_arn
 from everfit.domain.aws import AwsPlace
 from everfit.domain.endpoint import Answer, EndpointState, ServedVersion
 from everfit.domain.errors import RefusedError
 from everfit.domain.project import Environment, Project
-from everfit.domain.rollout_plan import AT_ONCE, rollout_of
+from everfit.domain.rollout_plan import AT_ONCE, Strategy, rollout_of
 from everfit.domain.version import Release
 
 # Errors of InvokeEndpoint and the statuses that they stand for (FACTS §5, runtime HTTP shape).
@@ -61,19 +62,19 @@ class SageMakerEndpoints:
         self._models = StagedModels(clients)
         self._alarms = Alarms(clients)
         self._observer = Observer(clients, self._models)
-        self._deployments = Deployments(
-            Parts(
-                clients=clients,
-                hosting=self._hosting,
-                intents=self._intents,
-                models=self._models,
-                observer=self._observer,
-                alarms=self._alarms,
-                autoscaling=Autoscaling(clients),
-                topic=lambda: topic_arn(place, role_arn),
-                pace=pace,
-            )
+        parts = Parts(
+            clients=clients,
+            hosting=self._hosting,
+            intents=self._intents,
+            models=self._models,
+            observer=self._observer,
+            alarms=self._alarms,
+            autoscaling=Autoscaling(clients),
+            topic=lambda: topic_arn(place, role_arn),
+            pace=pace,
         )
+        self._deployments = Deployments(parts)
+        self._shadows = Shadows(parts, self._deployments)
         self._interval = pace.interval.total_seconds()
         self._next_look: dict[str, float] = {}
 
@@ -139,22 +140,28 @@ class SageMakerEndpoints:
             release=proof,
             rollout=rollout_of(self._hosting.environment.rollout),
         )
-        return self._advance(name, wanted, fence)
+        if wanted.rollout.strategy is Strategy.SHADOW:
+            return self._noted(name, self._shadows.advance(name, wanted, fence))
+        return self._noted(name, self._deployments.advance(name, wanted, fence))
 
     def restore(self, name: str, version: ServedVersion, release: Release, *, fence: int) -> bool:
         """Go back all at once, with no alarm in the way; answers as ``shift`` does."""
         whole = {version.version: 1.0}
         self._intents.read(name).desired.claimed(fence).with_version(version).with_weights(whole, [release])
         self.stage(name, version, fence=fence)
+        intent = self._intents.read(name)
         wanted = Wanted(
-            config=self._intents.read(name).made[version.version],
+            config=intent.made[version.version],
             version=version.version,
             identity=f"restore {fence}",
             release=release,
             rollout=AT_ONCE,
             alarms=False,
         )
-        return self._advance(name, wanted, fence)
+        is_done = self._noted(name, self._deployments.advance(name, wanted, fence))
+        if is_done and intent.trial is not None:
+            self._intents.change(name, fence, lambda before: replace(before, trial=None))
+        return is_done
 
     def wait(self, name: str, patience: timedelta) -> bool:
         """Wait until SageMaker has finished what it does to the endpoint; it is asked once an interval at most."""
@@ -184,12 +191,17 @@ class SageMakerEndpoints:
             # Old and new configuration are both in use (API reference, DeleteEndpointConfig); the next time will do.
             return
         used = {*intent.made.values(), intent.good, None if observed is None else observed.config}
+        if intent.trial is not None:
+            used |= {intent.trial.config, intent.trial.previous}
         if intent.change is not None and intent.change.failed is None:
             used |= {intent.change.config, intent.change.previous}
+        kept: set[str] = set()
         for config in list(self._observer.configs(name)):
-            if config.text not in used and self._observer.serving(name, config.text) is not None:
+            if config.text in used or self._observer.serving(name, config.text) is None:
+                kept.add(config.tail)
+            else:
                 self._models.remove(config.text)
-                self._alarms.delete(name, config.tail)
+        self._alarms.settle(name, kept)
 
     def invoke(self, name: str, body: bytes, content_type: str, accept: str) -> Answer:
         """Send a request as a client would; the version is that of the configuration which serves."""
@@ -224,11 +236,10 @@ class SageMakerEndpoints:
     def _claimed(self, name: str, fence: int) -> Intent:
         return self._intents.change(name, fence, lambda intent: intent)
 
-    def _advance(self, name: str, wanted: Wanted, fence: int) -> bool:
-        is_done = self._deployments.advance(name, wanted, fence)
+    def _noted(self, name: str, is_done: object) -> bool:
         if not is_done:
             self._look_later(name)
-        return is_done
+        return bool(is_done)
 
     def _look_later(self, name: str) -> None:
         self._next_look[name] = time.monotonic() + self._interval

@@ -135,10 +135,12 @@ class FunctionEndpoints:
         used = {*intent.made.values(), intent.good}
         if intent.change is not None:
             used |= {intent.change.config, intent.change.previous}
+        kept: set[str] = set()
         for each in list(self._versions.published(name)):
             # DeleteFunction refuses a version that an alias routes to (API reference): also one of the user's own.
-            if each.number not in used and self._versions.delete(name, each.number):
-                self._alarms.delete(name, alarm_tail(each.version, each.number))
+            if each.number in used or not self._versions.delete(name, each.number):
+                kept.add(alarm_tail(each.version, each.number))
+        self._alarms.settle(name, kept)
 
     def invoke(self, name: str, body: bytes, content_type: str, accept: str) -> Answer:
         """Send a request as a client over HTTP does."""

@@ -55,6 +55,27 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A version that hears each request as a shadow, and answers nobody.
+
+    Args:
+        identity: of the deployment that it belongs to.
+        config: with which the one before serves and this one listens.
+        previous: with which the one before serves alone.
+        version: the one before.
+        since: when it began to listen, in seconds since the epoch; 0 before.
+        failed: why it is not brought in; None unless it is not.
+    """
+
+    identity: str
+    config: str
+    previous: str
+    version: int
+    since: float = 0.0
+    failed: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
     """What is wanted of one endpoint.
 
@@ -70,6 +91,7 @@ class Intent:
     good: str | None = None
     change: Change | None = None
     scaling: Mapping[str, Any] | None = None
+    trial: Trial | None = None
 
     def with_change(self, change: Change | None) -> "Intent":
         """Return it with the change."""
@@ -175,6 +197,7 @@ def written(intent: Intent) -> bytes:
         "good": intent.good,
         "change": None if intent.change is None else asdict(intent.change),
         "scaling": intent.scaling,
+        "trial": None if intent.trial is None else asdict(intent.trial),
     }
     return json.dumps(document, sort_keys=True, indent=1).encode()
 
@@ -188,13 +211,14 @@ def read_intent(name: str, content: bytes) -> Intent:
                 f"What is wanted of endpoint {name} has format {document['format']}, and this Everfit knows {FORMAT}: "
                 "use the newer Everfit that wrote it."
             )
-        change = document["change"]
+        change, trial = document["change"], document["trial"]
         return Intent(
             desired=from_document(document["desired"]).endpoint(name),
             made={int(number): str(made) for number, made in document["made"].items()},
             good=document["good"],
             change=None if change is None else Change(**change),
             scaling=document["scaling"],
+            trial=None if trial is None else Trial(**trial),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StateError(
