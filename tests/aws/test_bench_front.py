@@ -114,3 +114,8 @@ def test_a_stale_answer_is_the_one_of_before(bench: Bench) -> None:
     s3.put_object(Bucket="everfit-data", Key="k", Body=b"x")
     bench.stale("s3", "ListObjectsV2")
     assert [s3.list_objects_v2(Bucket="everfit-data")["KeyCount"] for _ in range(2)] == [0, 1]
+
+
+def test_a_token_that_botocore_makes_up_is_not_missed(bench: Bench) -> None:
+    with pytest.raises(ClientError, match="ResourceNotFound"):
+        bench.client("sagemaker").start_pipeline_execution(PipelineName="nobody")

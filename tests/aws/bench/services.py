@@ -26,6 +26,7 @@ MODULES = (
     "mappings",
     "state_machines",
     "scheduler",
+    "pipelines",
     "stacks.service",
     "stacks.drift",
 )

@@ -11,6 +11,7 @@ from typing import Any
 import botocore.session
 from botocore.validate import ParamValidator
 
+TOKEN = "00000000-0000-4000-8000-000000000000"
 UNICODE_CLASSES = (
     (r"\p{Print}+", r"[\S\s]+"),
     (r"\p{L}", r"\w"),
@@ -117,7 +118,9 @@ def install(client: Any) -> Any:
     """Have *client* raise ``InvalidRequestError`` before it sends a request that AWS would refuse; return it."""
 
     def check(params: dict[str, Any], model: Any, **_: object) -> None:
-        found = errors(model.service_model.service_name, model.name, params)
+        # botocore makes up a missing idempotency token only after this.
+        tokens = dict.fromkeys(model.idempotent_members, TOKEN)
+        found = errors(model.service_model.service_name, model.name, {**tokens, **params})
         if found:
             raise InvalidRequestError(f"{model.name}: " + "; ".join(found))
 
