@@ -184,6 +184,17 @@ DEPLOY: Final = (
         why="each access to the bucket is recorded",
         when=When.AUDIT,
     ),
+    grant(
+        calls="sagemaker: DeleteModelPackage",
+        resources=(arn("sagemaker", "model-package/{group}/*"),),
+        why="`everfit destroy --data` removes the versions",
+    ),
+    grant(
+        calls="sagemaker: ListModelPackages ListModels",
+        resources=("*",),
+        why="`everfit destroy` finds what was made at run time",
+        wide=NO_NARROWER,
+    ),
     *ENDPOINT,
     *SERVING_FUNCTION,
     *ALARMS,

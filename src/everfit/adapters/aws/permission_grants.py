@@ -72,7 +72,7 @@ STATE: Final = (
     ),
     grant(
         # HeadBucket and a missing object's 404 instead of 403 are s3:ListBucket (S3 API reference, HeadObject).
-        calls="s3: ListBucket GetBucketLocation GetBucketVersioning",
+        calls="s3: ListBucket GetBucketVersioning",
         resources=(BUCKET,),
         why="what is kept can be found",
     ),
@@ -87,7 +87,7 @@ MULTIPART: Final = grant(
 
 READ_DATA: Final = (
     grant(
-        calls="s3: ListBucket ListBucketVersions GetBucketLocation GetBucketVersioning",
+        calls="s3: ListBucket ListBucketVersions GetBucketVersioning",
         resources=(DATA_BUCKET,),
         why="the training data is listed",
     ),
@@ -148,7 +148,7 @@ JOBS: Final = (
 
 REGISTRY: Final = (
     grant(
-        calls="sagemaker: CreateModelPackageGroup DescribeModelPackageGroup",
+        calls="sagemaker: CreateModelPackageGroup",
         resources=(arn("sagemaker", "model-package-group/{group}"),),
         why="the model has a group in the Model Registry",
     ),
@@ -203,12 +203,31 @@ ENDPOINT: Final = (
         when=When.ENDPOINT,
     ),
     grant(
-        calls=(
-            "application-autoscaling: RegisterScalableTarget DeregisterScalableTarget PutScalingPolicy "
-            "DeleteScalingPolicy"
-        ),
+        calls="application-autoscaling: RegisterScalableTarget DeregisterScalableTarget PutScalingPolicy",
         resources=(arn("application-autoscaling", "scalable-target/*"),),
-        why="the number of instances follows the traffic",
+        why="scaling outlives a deployment, whoever declared it",
+        when=When.ENDPOINT,
+    ),
+    # "Configure model autoscaling", permissions; SageMaker Developer Guide.
+    grant(
+        calls="sagemaker: UpdateEndpointWeightsAndCapacities",
+        resources=(arn("sagemaker", "endpoint/{endpoint_arn}"),),
+        why="Application Auto Scaling may set the number of instances",
+        when=When.AUTOSCALING,
+    ),
+    grant(
+        calls="cloudwatch: PutMetricAlarm DescribeAlarms DeleteAlarms",
+        resources=(arn("cloudwatch", "alarm:TargetTracking-endpoint/{endpoint}/*"),),
+        why="Application Auto Scaling makes the alarms that it scales by",
+        when=When.AUTOSCALING,
+    ),
+    grant(
+        calls="iam: CreateServiceLinkedRole",
+        resources=(
+            "arn:{partition}:iam::{account}:role/aws-service-role/sagemaker.application-autoscaling.amazonaws.com/*",
+        ),
+        why="Application Auto Scaling has a role of its own in the account",
+        condition=where("StringEquals", "iam:AWSServiceName", "sagemaker.application-autoscaling.amazonaws.com"),
         when=When.AUTOSCALING,
     ),
     grant(
@@ -217,12 +236,6 @@ ENDPOINT: Final = (
         why="scaling that is there already is kept",
         when=When.ENDPOINT,
         wide=NO_NARROWER,
-    ),
-    grant(
-        calls="sagemaker: UpdateEndpointWeightsAndCapacities",
-        resources=(arn("sagemaker", "endpoint/{endpoint_arn}"),),
-        why="the number of instances follows the traffic",
-        when=When.AUTOSCALING,
     ),
 )
 

@@ -110,7 +110,7 @@ JOB: Final = (
         why="jobs and endpoints leave what they made",
     ),
     grant(
-        calls="s3: ListBucket GetBucketLocation",
+        calls="s3: ListBucket",
         resources=(BUCKET,),
         why="a folder of inputs is found",
     ),
