@@ -1,5 +1,6 @@
 """The package of the functions and the wheels of the jobs: whole, small, and the same wherever they are built."""
 
+import ast
 import importlib.metadata
 import io
 import subprocess
@@ -71,6 +72,34 @@ def test_every_handler_and_all_that_it_opens_is_in_the_package(unpacked: Path, r
     done = imported([unpacked, runtime], statement)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"<function {name}")
+
+
+LATER = "everfit.adapters.aws.jobs, everfit.adapters.aws.endpoints, everfit.adapters.aws.functions"
+
+
+def test_what_is_loaded_only_when_it_is_needed_is_in_the_package_as_well(unpacked: Path, runtime: Path) -> None:
+    done = imported([unpacked, runtime], f"import {LATER}, everfit.adapters.local.project_file; print('whole')")
+    assert done.stdout == "whole\n", done.stderr
+
+
+NOT_CARRIED = {
+    "everfit.adapters.local.code": "code is frozen on a person's machine",
+}
+
+
+def test_every_module_of_everfits_that_the_package_imports_anywhere_is_in_it() -> None:
+    """Also within functions, where nobody would notice before it is called."""
+    files = own_files(everfit_files())
+    modules = {path.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for path in files}
+    missing = {
+        node.module
+        for path, content in files.items()
+        if path.endswith(".py")
+        for node in ast.walk(ast.parse(content))
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("everfit")
+        if node.module not in modules
+    }
+    assert missing - NOT_CARRIED.keys() == set()
 
 
 def test_a_package_that_lacks_a_module_would_be_found_out(unpacked: Path) -> None:

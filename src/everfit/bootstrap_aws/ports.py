@@ -14,10 +14,7 @@ from everfit.adapters.aws.clients import Clients
 from everfit.adapters.aws.code import S3Code
 from everfit.adapters.aws.data_source import S3DataSource
 from everfit.adapters.aws.database import S3Database
-from everfit.adapters.aws.endpoints import SageMakerEndpoints
 from everfit.adapters.aws.event_archive import S3EventArchive
-from everfit.adapters.aws.functions import FunctionEndpoints
-from everfit.adapters.aws.jobs import SageMakerJobs
 from everfit.adapters.aws.listings import S3Listings
 from everfit.adapters.aws.machine import AwsMachine
 from everfit.adapters.aws.routing import RoutedEndpoints, RoutedJobs
@@ -94,7 +91,7 @@ def open_aws(
         data=S3DataSource(clients, place, scratch),
         code=S3Code(clients, place, None if home is None else _local_code(home), scratch),
         jobs=RoutedJobs(
-            {each.name: each.jobs() for each in per_environment},
+            {each.name: each.jobs for each in per_environment},
             lambda name: _environment_of_run(name, store, usual),
         ),
         artifacts=S3Artifacts(clients, place, scratch),
@@ -102,7 +99,7 @@ def open_aws(
         inbox=SqlInbox(database, clock),
         outbox=SqlOutbox(database, clock),
         registry=registry,
-        endpoints=RoutedEndpoints({each.endpoint: each.endpoints() for each in per_environment}),
+        endpoints=RoutedEndpoints({each.endpoint: each.endpoints for each in per_environment}),
         channels=channels_on_aws(ProgramChannels(settings.smtp), clients, workspace.project, registry, store),
         machine=AwsMachine(clients, place, database),
         heart=ThreadHeart(store, LEASE),
@@ -139,15 +136,21 @@ class _OnAws:
         return self.environment.endpoint
 
     def jobs(self) -> Jobs:
+        from everfit.adapters.aws.jobs import SageMakerJobs  # noqa: PLC0415 - takes a while to load
+
         place = place_of(self.environment)
-        role = role_arn(place, self.account)
-        return SageMakerJobs(self.clients, place, self.project, self.environment, role)
+        return SageMakerJobs(self.clients, place, self.project, self.environment, role_arn(place, self.account))
 
     def endpoints(self) -> Endpoints:
         place = place_of(self.environment)
         role = role_arn(place, self.account)
-        made = FunctionEndpoints if self.environment.hosting is Hosting.FUNCTION else SageMakerEndpoints
-        return made(self.clients, place, self.project, self.environment, role)
+        if self.environment.hosting is Hosting.FUNCTION:
+            from everfit.adapters.aws.functions import FunctionEndpoints  # noqa: PLC0415 - takes a while to load
+
+            return FunctionEndpoints(self.clients, place, self.project, self.environment, role)
+        from everfit.adapters.aws.endpoints import SageMakerEndpoints  # noqa: PLC0415 - takes a while to load
+
+        return SageMakerEndpoints(self.clients, place, self.project, self.environment, role)
 
 
 def _local_code(home: Path) -> Code:

@@ -11,7 +11,6 @@ from everfit.adapters.aws.no_folders import NoFolders
 from everfit.adapters.aws.project_bundle import Found, place_in, read_bundle
 from everfit.adapters.aws.registry import ModelRegistry
 from everfit.adapters.aws.s3_objects import S3Objects
-from everfit.adapters.local.project_file import read_project
 from everfit.adapters.local.time_zones import time_zone
 from everfit.application.kept import Kept, alone, beside
 from everfit.application.ports import Inbox, Ports, Progress, Source, never
@@ -70,6 +69,8 @@ class Serverless:
         return replace(self._kept, ports=replace(self._kept.ports, owner=owner, leaving=leaving))
 
     def _opened(self, found: Found) -> Kept:
+        from everfit.adapters.local.project_file import read_project  # noqa: PLC0415 - YAML takes a while to load
+
         bundle = found.bundle
         project = read_project(NOWHERE, self._settings.variables, content=bundle.text.encode())
         every = Workspace(folder=bundle.code, project=project)

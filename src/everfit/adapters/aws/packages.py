@@ -42,7 +42,7 @@ LEFT_OUT: Final = (
 NEEDED: Final = ("everfit/__init__.py", "everfit/adapters/__init__.py", "everfit/interfaces/__init__.py")
 LOCAL: Final = "everfit/adapters/local/"
 """Of the local backend only what the rest imports."""
-LOOSE: Final = ("everfit/settings.py", f"{LOCAL}__init__.py")
+LOOSE: Final = ("everfit/settings.py", f"{LOCAL}__init__.py", f"{LOCAL}project_file.py")
 LARGEST: Final = 15_000_000
 """Bytes that a package may have; Lambda takes 50 MB, and starts slower the more there is."""
 

@@ -1,7 +1,11 @@
-"""Gives each environment its own adapter: a call goes to the one whose endpoint, or whose run, it is about."""
+"""Gives each environment its own adapter: a call goes to the one whose endpoint, or whose run, it is about.
+
+An adapter is made when it is first needed: most calls of a function need none of them, and loading them takes a while.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from functools import cache
 
 from everfit.application.ports import Endpoints, Jobs
 from everfit.domain.endpoint import Answer, EndpointState, ServedVersion
@@ -14,11 +18,11 @@ class RoutedEndpoints:
     """Implements ``Endpoints`` over those of several environments.
 
     Args:
-        by_name: the adapter of each endpoint.
+        by_name: makes the adapter of each endpoint.
     """
 
-    def __init__(self, by_name: Mapping[str, Endpoints]) -> None:
-        self._by_name = by_name
+    def __init__(self, by_name: Mapping[str, Callable[[], Endpoints]]) -> None:
+        self._by_name = {name: cache(make) for name, make in by_name.items()}
 
     def describe(self, name: str) -> EndpointState | None:
         return self._of(name).describe(name)
@@ -43,33 +47,33 @@ class RoutedEndpoints:
 
     def start(self) -> None:
         for endpoints in self._by_name.values():
-            endpoints.start()
+            endpoints().start()
 
     def is_running(self) -> bool:
-        return all(endpoints.is_running() for endpoints in self._by_name.values())
+        return all(endpoints().is_running() for endpoints in self._by_name.values())
 
     def is_stopped(self) -> bool:
         return False
 
     def stop(self) -> bool:
-        return [endpoints.stop() for endpoints in self._by_name.values()] != []
+        return [endpoints().stop() for endpoints in self._by_name.values()] != []
 
     def _of(self, name: str) -> Endpoints:
         if name not in self._by_name:
             raise NotFoundError(f"everfit.yaml has no environment on AWS with the endpoint {name}.")
-        return self._by_name[name]
+        return self._by_name[name]()
 
 
 class RoutedJobs:
     """Implements ``Jobs`` over those of several environments.
 
     Args:
-        by_environment: the adapter of each environment.
+        by_environment: makes the adapter of each environment.
         environment_of: returns the environment of a run, given its id, or that of what belongs to no run.
     """
 
-    def __init__(self, by_environment: Mapping[str, Jobs], environment_of: Callable[[str], str]) -> None:
-        self._by_environment = by_environment
+    def __init__(self, by_environment: Mapping[str, Callable[[], Jobs]], environment_of: Callable[[str], str]) -> None:
+        self._by_environment = {name: cache(make) for name, make in by_environment.items()}
         self._environment_of = environment_of
 
     def start(self, spec: JobSpec) -> None:
@@ -97,4 +101,4 @@ class RoutedJobs:
         return self._of(name).log(name, start)
 
     def _of(self, name: str) -> Jobs:
-        return self._by_environment[self._environment_of(name)]
+        return self._by_environment[self._environment_of(name)]()

@@ -2,14 +2,12 @@
 
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from everfit.application.kept import Kept
+from everfit.bootstrap_aws.serverless import Serverless
 from everfit.interfaces.lambdas.log import LambdaProgress
 from everfit.settings import read_settings
-
-if TYPE_CHECKING:
-    from everfit.bootstrap_aws.serverless import Serverless
 
 LEAVES_AT: Final = 30_000
 """Milliseconds before its end at which a function begins nothing more: a lease lasts as long."""
@@ -37,9 +35,7 @@ def opened(context: LambdaContext, *, watches: bool = False) -> Kept:
 
 
 @cache
-def _serverless() -> "Serverless":
-    from everfit.bootstrap_aws.serverless import Serverless  # noqa: PLC0415
-
+def _serverless() -> Serverless:
     return Serverless(read_settings(), LambdaProgress())
 
 
