@@ -52,13 +52,23 @@ def _is_unset(node: Node | None) -> bool:
 
 def _check_function(document: Fields, name: str, environment: Values, reading: Reading) -> None:
     strategy = environment.get("rollout", {}).get("strategy")
-    if strategy == "shadow":
+    if strategy in ("shadow", "rolling"):
         where = document.line_of("environments", name, "rollout")
-        what = f"environments.{name}.rollout: a Lambda function has no shadow"
+        what = f"environments.{name}.rollout: {_STRANGE[strategy]}"
         reading.add(where, what, found=strategy, expected="all-at-once, canary or linear")
 
 
+_STRANGE: Final[Mapping[str, str]] = {
+    "shadow": "a Lambda function has no shadow",
+    "rolling": "a Lambda function has no instances to replace one by one",
+}
+
+
 def _check_local(document: Fields, name: str, environment: Values, reading: Reading) -> None:
+    if environment.get("rollout", {}).get("strategy") == "rolling":
+        where = document.line_of("environments", name, "rollout")
+        what = f"environments.{name}.rollout: there are no instances on this machine to replace one by one"
+        reading.add(where, what, found="rolling", expected="all-at-once, canary, linear or shadow")
     for key in ("aws", "hosting", "function"):
         if key in environment:
             where = document.line_of("environments", name, key)

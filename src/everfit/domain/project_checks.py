@@ -206,7 +206,7 @@ def _check_promotion(document: Fields, name: str, environments: Mapping[str, Val
 def _check_rollout(document: Fields, name: str, rollout: Values, reading: Reading) -> None:
     at = ("environments", name, "rollout")
     strategy, steps = rollout.get("strategy", "all-at-once"), rollout.get("steps")
-    takes_steps = strategy in ("canary", "linear")
+    takes_steps = strategy in ("canary", "linear", "rolling")
     if takes_steps and document.at(*at, "steps") is None:
         line = document.line_of(*at)
         reading.add(line, f"{'.'.join(at)}.steps is missing", expected=f"shares for {strategy} such as [10%, 50%]")
@@ -214,7 +214,9 @@ def _check_rollout(document: Fields, name: str, rollout: Values, reading: Readin
         return
     line = document.line_of(*at, "steps")
     if not takes_steps:
-        reading.add(line, f"{'.'.join(at)}.steps: {strategy} takes no steps", expected="strategy: canary or linear")
+        reading.add(
+            line, f"{'.'.join(at)}.steps: {strategy} takes no steps", expected="strategy: canary, linear or rolling"
+        )
     if list(steps) != sorted(set(steps)):
         found = ", ".join(f"{step:.6g}" for step in steps)
         reading.add(line, f"{'.'.join(at)}.steps do not rise", found=found, expected="each share above the last")

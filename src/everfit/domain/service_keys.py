@@ -129,14 +129,14 @@ ROLLOUT: Final = Section(
     keys=(
         Key(
             name="strategy",
-            kind=plain.word("all-at-once", "canary", "linear", "shadow"),
-            doc="How traffic moves to a new version.",
+            kind=plain.word("all-at-once", "canary", "linear", "rolling", "shadow"),
+            doc="How traffic moves to a new version; rolling is for endpoints of SageMaker.",
             default="all-at-once",
         ),
         Key(
             name="steps",
             kind=ListOf(each=plain.PART_OR_ALL, words="a list of shares such as [10%, 50%]", can_be_empty=False),
-            doc="Shares of the traffic, rising; the whole follows by itself. For canary and linear.",
+            doc="Shares of the traffic, rising; the whole follows by itself. For canary, linear and rolling.",
         ),
         Key(
             name="bake",

@@ -20,6 +20,7 @@ from everfit.domain.rollout_plan import (
     rollout_of,
     traffic_steps,
 )
+from tests.project_example import refusals
 
 MINUTES = timedelta(minutes=10)
 
@@ -154,3 +155,21 @@ def test_rules_that_need_labels_are_named() -> None:
     watch = {"roll_back_when": ("mape > 25", "latency_p99 > 1s")}
     found = exclusions(project(), environment(watch=watch, rollout=declared("canary", 0.1)))
     assert found[0].startswith("No alarm of CloudWatch can judge mape > 25 while")
+
+
+ROLLING = {"strategy": "rolling", "steps": ["20%"]}
+ON_AWS = {"backend": "sagemaker", "aws": {"region": "us-east-1", "bucket": "a-bucket"}}
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"rollout": ROLLING}, "no instances on this machine"),
+        ({**ON_AWS, "hosting": "function", "rollout": ROLLING}, "a Lambda function has no instances"),
+        ({**ON_AWS, "hosting": "function", "rollout": {"strategy": "shadow"}}, "a Lambda function has no shadow"),
+        ({**ON_AWS, "rollout": {"strategy": "rolling"}}, "steps is missing"),
+    ],
+)
+def test_a_strategy_that_the_place_cannot_follow_is_refused(environment: Mapping[str, Any], words: str) -> None:
+    told = [problem.message for problem in refusals(environments={"production": dict(environment)})]
+    assert any(words in message for message in told), told
