@@ -224,7 +224,7 @@ def seen(reason: str, **given: Any) -> Seen:
     ],
 )
 def test_each_reason_of_sagemaker_is_told_apart(reason: str, failure: JobFailure, words: str) -> None:
-    status = failed(seen(reason), Service.TRAINING, "train.py", "ml.m5.large", ["last line"])
+    status = failed(seen(reason, instance="ml.m5.large"), Service.TRAINING, "train.py", ["last line"])
     assert status.failure is failure
     assert words in str(status.message)
 

@@ -52,6 +52,7 @@ class Seen:
         billed: seconds that are paid for.
         metrics: the last value of each.
         artifact: URL of ``model.tar.gz``, which may not be there.
+        instance: type of its instances.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Seen:
     billed: float | None = None
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])
     artifact: str | None = None
+    instance: str = "instance"
 
     @property
     def is_over(self) -> bool:
@@ -167,6 +169,9 @@ def _seen(service: Service, told: Mapping[str, Any]) -> Seen:
     metrics: Sequence[Mapping[str, Any]] = told.get("FinalMetricDataList") or []
     environment: Mapping[str, str] = told.get("Environment") or {}
     artifacts: Mapping[str, str] = told.get("ModelArtifacts") or {}
+    machines: Mapping[str, Any] = (
+        told.get("ResourceConfig") if is_training else told["ProcessingResources"]["ClusterConfig"]
+    ) or {}
     return Seen(
         name=str(told[service.name_key]),
         status=str(told["TrainingJobStatus" if is_training else "ProcessingJobStatus"]),
@@ -179,6 +184,7 @@ def _seen(service: Service, told: Mapping[str, Any]) -> Seen:
         billed=_number(told.get("BillableTimeInSeconds")),
         metrics={str(each["MetricName"]): float(each["Value"]) for each in metrics if "Value" in each},
         artifact=artifacts.get("S3ModelArtifacts"),
+        instance=str(machines.get("InstanceType") or "instance"),
     )
 
 

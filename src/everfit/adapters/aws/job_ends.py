@@ -23,12 +23,13 @@ _REQUIREMENTS: Final = "InstallRequirementsError"
 _KILLED: Final = 137
 
 
-def failed(seen: Seen, service: Service, program: str, instance: str, lines: Sequence[str]) -> JobStatus:
+def failed(seen: Seen, service: Service, program: str, lines: Sequence[str]) -> JobStatus:
     """Return the end of a job that SageMaker calls ``Failed``.
 
     Args:
+        seen: what SageMaker says.
+        service: which kind of job it was.
         program: as its user calls it.
-        instance: type of the instance that it was to run on.
         lines: the last ones that it printed.
     """
     if _PLATFORM.search(seen.reason):
@@ -36,7 +37,7 @@ def failed(seen: Seen, service: Service, program: str, instance: str, lines: Seq
         return _failure(seen, JobFailure.LOST, words)
     if _CAPACITY.search(seen.reason):
         words = (
-            f"{program} was not run: SageMaker has no {instance} free now. Try again later, or choose another one. "
+            f"{program} was not run: SageMaker has no {seen.instance} free now. Try again later, or choose another one. "
             f"AWS says: {seen.reason}"
         )
         return _failure(seen, JobFailure.EXIT, words)

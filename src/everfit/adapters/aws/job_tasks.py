@@ -79,9 +79,7 @@ class Workshop:
         lines = self.logs.last(service, seen.name)
         if seen.status == "Stopped":
             return job_ends.stopped(seen, program, timeout, lines)
-        is_training = service is Service.TRAINING
-        instance = self.setting.training_instance if is_training else self.setting.place.instance
-        return job_ends.failed(seen, service, program, instance, lines)
+        return job_ends.failed(seen, service, program, lines)
 
 
 def part_name(name: str, part: str) -> str:
