@@ -37,8 +37,8 @@ def failed(seen: Seen, service: Service, program: str, lines: Sequence[str]) -> 
         return _failure(seen, JobFailure.LOST, words)
     if _CAPACITY.search(seen.reason):
         words = (
-            f"{program} was not run: SageMaker has no {seen.instance} free now. Try again later, or choose another one. "
-            f"AWS says: {seen.reason}"
+            f"{program} was not run: SageMaker has no {seen.instance} free now. Try again later, or choose another "
+            f"one. AWS says: {seen.reason}"
         )
         return _failure(seen, JobFailure.EXIT, words)
     if not _ALGORITHM.match(seen.reason):

@@ -55,7 +55,8 @@ class SageMakerJobs:
             files=self._files,
             calls=JobCalls(clients),
             logs=self._logs,
-            programs=JobPrograms(self._files, place, wheels),
+            # An image of the user's own is to hold Everfit, unless its packages were sent before.
+            programs=JobPrograms(self._files, place, wheels if place.image is None else None),
         )
         self._tasks: Mapping[JobKind, Task] = {
             JobKind.PREPARE: PrepareTask(shop),
