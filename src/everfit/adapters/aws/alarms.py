@@ -11,6 +11,7 @@ from everfit.domain.aws import AwsPlace
 from everfit.domain.gate_rule import Subject
 from everfit.domain.project import Environment, Project
 from everfit.domain.rollout_plan import LiveRule, live_rules
+from everfit.domain.told_figures import metric_name
 
 Document = dict[str, Any]
 USUAL_ERROR_RATE: Final = 0.01
@@ -96,11 +97,6 @@ def drift_alarms(
             **_told(topic),
         }
     return list(made.values())
-
-
-def metric_name(metric: str) -> str:
-    """Return under which name a figure of the model is published: ``ModelMAPE`` for mape."""
-    return f"Model{metric.upper()}"
 
 
 def _live(environment: Environment) -> Iterable[tuple[str, LiveRule]]:

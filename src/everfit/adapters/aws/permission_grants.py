@@ -190,6 +190,12 @@ ENDPOINT: Final = (
         when=When.ENDPOINT,
     ),
     grant(
+        calls="sagemaker: DescribeEndpointConfig ListTags",
+        resources=(arn("sagemaker", "endpoint-config/*"),),
+        why="an endpoint that was made by hand is looked at before it is taken over",
+        when=When.ENDPOINT,
+    ),
+    grant(
         calls="sagemaker: ListEndpointConfigs",
         resources=("*",),
         why="configurations that are no longer needed are found",
@@ -261,9 +267,16 @@ SERVING_FUNCTION: Final = (
 
 ALARMS: Final = (
     grant(
-        calls="cloudwatch: PutMetricAlarm DeleteAlarms DescribeAlarms",
+        # Tags given to PutMetricAlarm need TagResource as well (API reference, PutMetricAlarm, Tags).
+        calls="cloudwatch: PutMetricAlarm DeleteAlarms TagResource",
         resources=(arn("cloudwatch", "alarm:{endpoint}-*"),),
         why="alarms can take a deployment back, and tell of a model that got worse",
+    ),
+    grant(
+        calls="cloudwatch: DescribeAlarms",
+        # A search by the beginning of a name is a search among all.
+        resources=(arn("cloudwatch", "alarm:*"),),
+        why="alarms of deployments that are over are found",
     ),
 )
 
