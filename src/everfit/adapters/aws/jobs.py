@@ -25,7 +25,9 @@ from everfit.domain.job import JobKind, JobSpec, JobState, JobStatus
 from everfit.domain.project import Environment, Project
 
 LOOK: Final = timedelta(seconds=10)
-"""Between two looks at a job: SageMaker's jobs take minutes, and an account may ask only so often."""
+"""Longest time between two looks at a job: they take minutes, and an account may ask only so often."""
+FIRST_LOOK: Final = timedelta(milliseconds=250)
+"""Time between the first two; each is twice as long as the one before."""
 
 
 class SageMakerJobs:
@@ -33,7 +35,7 @@ class SageMakerJobs:
 
     Args:
         role_arn: the role that jobs act in.
-        look: time between two looks at a job that is waited for.
+        look: longest time between two looks at a job that is waited for.
         wheels: makes the packages of Everfit's own jobs; None takes those that ``everfit apply`` has sent.
     """
 
@@ -64,7 +66,7 @@ class SageMakerJobs:
             JobKind.EVALUATE: EvaluateTask(shop),
         }
         self._look = look.total_seconds()
-        self._looked: dict[str, float] = {}
+        self._due: dict[str, tuple[float, float]] = {}
 
     def start(self, spec: JobSpec) -> None:
         """Start the job unless it was started before; also of two that try at once, one starts it."""
@@ -84,7 +86,6 @@ class SageMakerJobs:
         if end is not None:
             return end
         status = self._task(submission).look(submission)
-        self._looked[name] = time.monotonic()
         if status.state in (JobState.RUNNING, JobState.UNKNOWN):
             return status
         return self._files.keep_end(submission, status)
@@ -93,14 +94,15 @@ class SageMakerJobs:
         """Return as soon as a look finds that the job has ended, or that it runs when *patience* is over."""
         deadline = time.monotonic() + patience.total_seconds()
         while True:
-            due = self._looked[name] + self._look if name in self._looked else 0.0
+            due, pause = self._due.get(name, (0.0, FIRST_LOOK.total_seconds()))
             time.sleep(max(0.0, min(due, deadline) - time.monotonic()))
             if due > deadline:
                 return JobStatus(state=JobState.RUNNING)
             status = self.observe(name)
             if status.state is not JobState.RUNNING:
-                self._looked.pop(name, None)
+                self._due.pop(name, None)
                 return status
+            self._due[name] = (time.monotonic() + min(pause, self._look), pause * 2)
             if time.monotonic() >= deadline:
                 return status
 
