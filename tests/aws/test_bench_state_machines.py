@@ -136,12 +136,42 @@ def test_an_error_of_a_function_can_be_retried_and_caught(bench: Bench) -> None:
     assert len(bench.calls("lambda", "Invoke")) == 3
 
 
-def test_a_rejected_definition_spoils_no_later_one(machines: Machines) -> None:
-    machines.states.meta.events.unregister("provide-client-params.*.*")
+def test_a_definition_that_moto_rejects_spoils_no_later_one(machines: Machines) -> None:
+    mixed = {"Type": "Pass", "ResultPath": "$.x", "End": True}
     with pytest.raises(ClientError, match="InvalidDefinition"):
-        machines.make({**LOOP, "StartAt": "Nowhere"}, "wrong")
-    plain = {"StartAt": "P", "States": {"P": {"Type": "Pass", "Result": {"a": 1}, "End": True}}}
+        machines.make({"QueryLanguage": "JSONata", "StartAt": "P", "States": {"P": mixed}}, "wrong")
+    plain = {"StartAt": "P", "States": {"P": {"Type": "Pass", "Result": {"a": 1}, "ResultPath": "$.b", "End": True}}}
     assert machines.run(machines.make(plain))["status"] == "SUCCEEDED"
+
+
+def test_an_error_of_a_service_has_the_name_that_a_catch_uses(machines: Machines) -> None:
+    get = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::aws-sdk:s3:getObject",
+        "Arguments": {"Bucket": "marks", "Key": "nothing"},
+        "Catch": [{"ErrorEquals": ["S3.NoSuchKeyException"], "Next": "Caught"}],
+        "End": True,
+    }
+    machine = {"QueryLanguage": "JSONata", "StartAt": "Get", "States": {"Get": get, "Caught": {"Type": "Succeed"}}}
+    told = machines.run(machines.make(machine))
+    assert told["status"] == "SUCCEEDED", told
+
+
+def test_an_execution_without_a_name_has_one(machines: Machines) -> None:
+    named = {"Type": "Pass", "Output": {"name": "{% $states.context.Execution.Name %}"}, "End": True}
+    machine = machines.make({"QueryLanguage": "JSONata", "StartAt": "P", "States": {"P": named}})
+    told = machines.end(machines.states.start_execution(stateMachineArn=machine, input="{}")["executionArn"])
+    assert json.loads(told["output"]) == {"name": told["name"]}
+
+
+def test_a_reset_ends_what_runs(machines: Machines) -> None:
+    machines.bench.set(wait_factor=1)
+    given = {"stateMachineArn": machines.make(LOOP), "name": "run-1", "input": '{"run": "r"}'}
+    machines.states.start_execution(**given)
+    until(lambda: machines.bench.calls("lambda", "Invoke"), "the first step")
+    machines.bench.reset()
+    assert machines.states.list_state_machines()["stateMachines"] == []
+    assert machines.bench.notes() == []
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ class Bench:
     def __init__(self, address: str) -> None:
         self.address = address
         self._port = int(address.rpartition(":")[2])
+        self._clients: dict[tuple[str, str, str | None], Any] = {}
 
     def ask(self, command: str, **given: Any) -> Any:
         """Return what the bench answers to *command*."""
@@ -141,7 +142,14 @@ class Bench:
         }
 
     def client(self, service: str, region: str = "us-east-1", role: str | None = None) -> Any:
-        """Return a strict client of *service* at the bench."""
+        """Return the strict client of *service* at the bench; making one takes longer than most calls."""
+        place = (service, region, role)
+        if place not in self._clients:
+            self._clients[place] = self.new_client(service, region, role)
+        return self._clients[place]
+
+    def new_client(self, service: str, region: str = "us-east-1", role: str | None = None) -> Any:
+        """Return a strict client that nobody else has."""
         variables = self.environment(role, region)
         made = untyped.client(
             service,

@@ -27,6 +27,8 @@ MODULES = (
     "state_machines",
     "scheduler",
     "pipelines",
+    "simulation",
+    "quotas",
     "stacks.service",
     "stacks.drift",
 )

@@ -25,6 +25,7 @@ class Settings:
         retry: seconds between attempts of an asynchronous invocation (AWS: 1 and 2 minutes).
         quotas: ``ml.m5.large for endpoint usage`` -> instances.
         images_missing: images that no repository has.
+        denied_actions: actions such as ``sagemaker:Create*`` that IAM's simulation refuses.
         package_limit: bytes of a zip that may be sent directly.
     """
 
@@ -46,4 +47,5 @@ class Settings:
     retry: float = 0.02
     quotas: dict[str, int] = field(default_factory=dict[str, int])
     images_missing: list[str] = field(default_factory=list[str])
+    denied_actions: list[str] = field(default_factory=list[str])
     package_limit: int = 50 * 1024 * 1024

@@ -21,6 +21,7 @@ from botocore.config import Config
 from moto.core.config import default_user_config
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
 from moto.stepfunctions.parser.asl.parse import preprocessor
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
 
 from tests.aws.bench.account import need_role
@@ -119,9 +120,16 @@ def tell_the_end(world: World) -> None:
 
     def terminated(self: Any) -> None:
         original(self)
-        tell(world, self.execution)
+        if is_known(self.execution):
+            tell(world, self.execution)
 
     communication.terminated = terminated
+
+
+def is_known(execution: Any) -> bool:
+    """Return whether no reset has forgotten the execution meanwhile."""
+    backend = cast("Any", stepfunctions_parser_backends)[ACCOUNT][execution.region_name]
+    return any(execution is each for machine in backend.state_machines for each in machine.executions)
 
 
 def tell(world: World, execution: Any) -> None:
@@ -176,10 +184,21 @@ def check_machine(world: World, call: Call) -> None:
 
 
 def problems(definition: str) -> list[str]:
+    """Return what is wrong: by the checks of the bench, else by the grammar of moto's interpreter."""
     try:
-        return list(check(json.loads(definition)))
+        found = list(check(json.loads(definition)))
     except ValueError as error:
         return [f"SCHEMA_VALIDATION_FAILED: not JSON: {error}"]
+    return found or rejections(definition)
+
+
+def rejections(definition: str) -> list[str]:
+    """Return what the interpreter cannot read; its own error answer would have no code."""
+    try:
+        AmazonStateLanguageParser.parse(definition)
+    except Exception as error:  # noqa: BLE001 - the parser raises whatever it meets
+        return [f"SCHEMA_VALIDATION_FAILED: {error}"]
+    return []
 
 
 @operation("stepfunctions", "ValidateStateMachineDefinition")
