@@ -202,7 +202,7 @@ def test_an_alarm_that_somebody_removes_in_time_ends_the_deployment_before_it_be
     endpoints = hosted.endpoints()
     shifted(endpoints, hosted.version(1))
     said = "Could not find CloudWatch alarms ['solar-rollout-5xx']."
-    hosted.bench.fault("sagemaker", "UpdateEndpoint", code="ValidationException", message=said)
+    hosted.bench.fault("sagemaker", "UpdateEndpoint", code="ValidationException", message=said, times=9)
     with pytest.raises(RunFailedError, match=r"Could not find CloudWatch alarms.*What served before serves"):
         shifted(endpoints, hosted.version(2))
 
@@ -257,6 +257,16 @@ def test_throttling_is_waited_out(hosted: Hosted) -> None:
         hosted.bench.throttle("sagemaker", operation)
     shifted(endpoints, hosted.version(2))
     assert len(hosted.updates()) == 1
+
+
+@pytest.mark.parametrize("operation", ["CreateEndpointConfig", "CreateEndpoint", "UpdateEndpoint"])
+def test_what_was_just_made_may_not_be_seen_yet(hosted: Hosted, operation: str) -> None:
+    endpoints = hosted.endpoints()
+    said = 'Could not find endpoint configuration "arn:aws:sagemaker:us-east-1:123456789012:endpoint-config/solar".'
+    hosted.bench.fault("sagemaker", operation, code="ValidationException", message=said, times=2)
+    for number in (1, 2):
+        shifted(endpoints, hosted.version(number))
+    assert version_of(hosted, endpoints) == {2: 1.0}
 
 
 def test_looks_that_are_behind_the_times_decide_nothing(hosted: Hosted) -> None:

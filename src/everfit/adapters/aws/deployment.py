@@ -14,7 +14,7 @@ from everfit.adapters.aws.endpoint_config import ENVIRONMENT_TAG, MODEL_TAG, USU
 from everfit.adapters.aws.endpoint_names import parsed, tag_list
 from everfit.adapters.aws.errors import code_of, explained, is_ambiguous, refusal
 from everfit.adapters.aws.intent import Change, Intent, Intents
-from everfit.adapters.aws.models import INVALID, StagedModels
+from everfit.adapters.aws.models import INVALID, StagedModels, once_it_is_seen
 from everfit.adapters.aws.observing import Observer
 from everfit.adapters.aws.pace import USUAL_PACE, Pace
 from everfit.adapters.aws.rollout import FAILED, Move, Next, Observed, next_move
@@ -188,7 +188,7 @@ class Deployments:
         self._parts.intents.check(name, fence)
         with explained(what):
             try:
-                call()
+                once_it_is_seen(call, self._parts.pace)
             except (ClientError, BotoCoreError) as error:
                 if is_ambiguous(error):
                     return
@@ -208,7 +208,8 @@ class Deployments:
     def _settle_refusal(self, name: str, wanted: Wanted, error: ClientError) -> None:
         """Find out what a refusal without a code of its own means: a look tells whether the endpoint is busy."""
         observed = self._parts.observer.endpoint(name)
-        if observed is not None and (observed.is_busy or observed.config == wanted.config):
+        was_unseen = error.operation_name == "CreateEndpoint"
+        if observed is not None and (was_unseen or observed.is_busy or observed.config == wanted.config):
             return
         raise RunFailedError(
             f"SageMaker does not move endpoint {name} to version {wanted.version}: {refusal(error).said} "
@@ -325,7 +326,9 @@ class Deployments:
         parts.intents.change(name, fence, failed)
         if is_new and observed is not None:
             self._clean(name, wanted, observed, intent, fence)
-        serves = "Nothing serves there" if intent.good is None else "What served before serves"
+        # Nothing can be done with an endpoint that failed but to delete it (API reference, DescribeEndpoint).
+        is_gone = intent.good is None or observed is None or observed.status == FAILED
+        serves = "Nothing serves there" if is_gone else "What served before serves"
         raise RunFailedError(f"Version {wanted.version} does not serve on endpoint {name}: {reason}. {serves}.")
 
     def _clean(self, name: str, wanted: Wanted, observed: Observed, intent: Intent, fence: int) -> None:

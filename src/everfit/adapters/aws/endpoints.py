@@ -59,7 +59,7 @@ class SageMakerEndpoints:
         self._hosting = Hosting(project=project, environment=environment, place=place, role=role_arn)
         self._intents = Intents(clients, place)
         self._published = PublishedModels(clients, place)
-        self._models = StagedModels(clients)
+        self._models = StagedModels(clients, pace)
         self._alarms = Alarms(clients)
         self._observer = Observer(clients, self._models)
         parts = Parts(

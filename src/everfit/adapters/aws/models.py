@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from everfit.adapters.aws.clients import Clients
 from everfit.adapters.aws.endpoint_config import Document, Staging, difference
 from everfit.adapters.aws.errors import MISSING, code_of, explained, is_ambiguous, refusal
 from everfit.adapters.aws.intent import encryption, owner
+from everfit.adapters.aws.pace import USUAL_PACE, Pace
 from everfit.domain.aws import AwsPlace, split_url
 from everfit.domain.endpoint import ServedVersion
 from everfit.domain.errors import RefusedError, RunFailedError
@@ -23,12 +25,30 @@ _CHUNK: Final = 1 << 20
 # ValidationException, so that only a look tells which it is (botocore declares no other error for them).
 INVALID: Final = "ValidationException"
 _NOT_THERE: Final = "could not find"
+UNSEEN_ATTEMPTS: Final = 5
+MOST_PAUSE: Final = 2.0
 
 
 def is_missing(error: ClientError) -> bool:
     """Tell whether a Describe call of SageMaker means that there is no such thing."""
     told = refusal(error)
     return told.code in MISSING or (told.code == INVALID and _NOT_THERE in told.said.lower())
+
+
+def once_it_is_seen(call: Callable[[], object], pace: Pace) -> None:
+    """Make a call that names what was made a moment ago, again while SageMaker does not find that.
+
+    Its reads are eventually consistent, and it recommends to try again (API reference, CreateEndpointConfig).
+    """
+    for attempt in range(UNSEEN_ATTEMPTS):
+        try:
+            call()
+        except ClientError as error:
+            if not is_missing(error) or attempt == UNSEEN_ATTEMPTS - 1:
+                raise
+            time.sleep(min(MOST_PAUSE, pace.interval.total_seconds()))
+        else:
+            return
 
 
 class PublishedModels:
@@ -130,8 +150,9 @@ class PublishedModels:
 class StagedModels:
     """The models and endpoint configurations of SageMaker."""
 
-    def __init__(self, clients: Clients) -> None:
+    def __init__(self, clients: Clients, pace: Pace = USUAL_PACE) -> None:
         self._clients = clients
+        self._pace = pace
 
     def make(self, wanted: Staging) -> None:
         """Make model and configuration unless they are there.
@@ -205,7 +226,7 @@ class StagedModels:
     ) -> Document | None:
         """Make it, and return it as it is described when another was first; an answer that was lost is looked up."""
         try:
-            create(**wanted)
+            once_it_is_seen(lambda: create(**wanted), self._pace)
         except (ClientError, BotoCoreError) as error:
             is_refused = isinstance(error, ClientError) and code_of(error) == INVALID
             if not is_refused and not is_ambiguous(error):
