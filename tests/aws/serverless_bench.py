@@ -68,12 +68,16 @@ class ServerlessBench:
     Args:
         approval: of the environment.
         quiet: how long nothing more may arrive before a run starts.
+        project: its file; the words APPROVAL and QUIET in it stand for the two.
+        scripts: the project's other files.
     """
 
     bench: Bench
     clients: Clients
     approval: str = "automatic"
     quiet: str = "0s"
+    project: str = PROJECT
+    scripts: Mapping[str, str] = field(default_factory=lambda: {"train.py": TRAIN, "inference.py": INFERENCE})
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
@@ -81,7 +85,7 @@ class ServerlessBench:
         self.variables = {**keys, "EVERFIT_MODEL": "line", "EVERFIT_ENVIRONMENT": "production"}
         self.place: AwsPlace = place_in(self.variables)
         self._kept: Kept | None = None
-        self._apply()
+        self.apply()
         self._make_functions()
         self._make_machine()
         self._make_queue()
@@ -142,16 +146,16 @@ class ServerlessBench:
 
     # How it is made
 
-    def _apply(self) -> None:
-        """Put the project in force, as ``everfit apply`` does."""
+    def apply(self) -> None:
+        """Put the project in force, as ``everfit apply`` does, also once more."""
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name, "line")
             folder.mkdir()
-            (folder / "train.py").write_text(TRAIN)
-            (folder / "inference.py").write_text(INFERENCE)
+            for script, text in self.scripts.items():
+                (folder / script).write_text(text)
             home = Path(name, "home")
             code = S3Code(self.clients, self.place, LocalCode(home), home / "aws").freeze(str(folder))
-        text = PROJECT.replace("APPROVAL", self.approval).replace("QUIET", self.quiet)
+        text = self.project.replace("APPROVAL", self.approval).replace("QUIET", self.quiet)
         bundle = ProjectBundle(text=text, code=code.folder, everfit=__version__)
         write_bundle(S3Objects(self.clients, self.place), self.place, bundle)
         key = package().key(self.place)
