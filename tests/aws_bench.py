@@ -40,7 +40,7 @@ def aws_environment(bench: "Bench") -> Mapping[str, str]:
 
 
 @pytest.fixture(scope="session")
-def shared_clients(bench_server: "Bench") -> "Clients":
+def shared_clients(bench_server: "Bench") -> "Iterator[Clients]":
     """Clients that serve a whole session: making them takes longer than most tests."""
     from everfit.adapters.aws.clients import Clients  # noqa: PLC0415
     from tests.aws.bench import strict  # noqa: PLC0415
@@ -50,7 +50,8 @@ def shared_clients(bench_server: "Bench") -> "Clients":
         for name, value in bench_server.environment().items():
             variables.setenv(name, value)
         clients("s3")
-    return clients
+    yield clients
+    clients("s3").close()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import pytest
 
 from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.adapters.sql.database import Database
-from tests.aws_bench import BUCKET
+from tests.aws_bench import BUCKET, REGION
 
 if TYPE_CHECKING:
     from everfit.adapters.aws.clients import Clients
@@ -36,11 +36,18 @@ def sqlite_database(tmp_path: Path) -> Iterator[SqliteDatabase]:
 
 
 @pytest.fixture
-def s3_place(aws_clients: "Clients") -> "AwsPlace":
-    """A place of its own in the bench's bucket."""
+def some_place() -> "AwsPlace":
+    """The place of an installation whose bucket nobody has made."""
     from everfit.domain.aws import aws_place  # noqa: PLC0415
 
-    return aws_place("churn", "production", {"region": aws_clients.region, "bucket": BUCKET}, {})
+    return aws_place("churn", "production", {"region": REGION, "bucket": BUCKET}, {})
+
+
+@pytest.fixture
+def s3_place(aws_clients: "Clients", some_place: "AwsPlace") -> "AwsPlace":
+    """The place of an installation in the bench's bucket."""
+    del aws_clients
+    return some_place
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.aws_bench import aws_clients, aws_environment, bench, bench_server, shared_clients
-from tests.backends import database, s3_database, s3_place, sql_database, sqlite_database
+from tests.backends import database, s3_database, s3_place, some_place, sql_database, sqlite_database
 from tests.postgres import FOLDERS, own_postgres_server, postgres_database, postgres_server, postgres_url
 from tests.stored import SHARED_MEMORY
 
@@ -28,6 +28,7 @@ __all__ = [
     "s3_database",
     "s3_place",
     "shared_clients",
+    "some_place",
     "sql_database",
     "sqlite_database",
 ]

@@ -7,11 +7,15 @@ import base64
 import hashlib
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+import pytest
+
+from everfit.adapters.aws.clients import Clients
 
 PAGE = 1000
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>'
@@ -113,6 +117,18 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(data)
+
+
+@contextmanager
+def clients_of(bucket: ManyKeys) -> Iterator[Clients]:
+    """Give clients for which each bucket is this one."""
+    with serving(bucket) as address, pytest.MonkeyPatch.context() as variables:
+        variables.setenv("AWS_ENDPOINT_URL", address)
+        variables.setenv("AWS_ACCESS_KEY_ID", "any")
+        variables.setenv("AWS_SECRET_ACCESS_KEY", "any")
+        clients = Clients("us-east-1")
+        with closing(clients("s3")):
+            yield clients
 
 
 @contextmanager

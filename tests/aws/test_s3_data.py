@@ -18,7 +18,7 @@ from everfit.domain.aws import AwsPlace
 from everfit.domain.errors import BackendError, NotFoundError, RequestError, StateError
 from everfit.domain.snapshot import FileEntry, Snapshot, SnapshotId, change_between, object_path, snapshot_of
 from tests.aws.bench.client import Bench
-from tests.aws.many_keys import ManyKeys, serving
+from tests.aws.many_keys import ManyKeys, clients_of
 from tests.aws_bench import BUCKET, REGION
 
 DATA = "customer-data"
@@ -189,14 +189,10 @@ def test_a_bucket_with_versions_gives_what_was_frozen_after_it_changed(
 
 
 @pytest.mark.parametrize("is_versioned", [True, False])
-def test_more_objects_than_a_page_are_all_there(
-    aws_clients: Clients, monkeypatch: pytest.MonkeyPatch, s3_place: AwsPlace, tmp_path: Path, *, is_versioned: bool
-) -> None:
-    del aws_clients
+def test_more_objects_than_a_page_are_all_there(some_place: AwsPlace, tmp_path: Path, *, is_versioned: bool) -> None:
     bucket = ManyKeys(3_500, is_versioned=is_versioned)
-    with serving(bucket) as address:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
-        snapshot = S3DataSource(Clients(REGION), s3_place, tmp_path / "many").freeze("s3://many-keys/data/")
+    with clients_of(bucket) as clients:
+        snapshot = S3DataSource(clients, some_place, tmp_path / "many").freeze("s3://many-keys/data/")
     assert bucket.pages == 4
     assert paths(snapshot) == [f"{number // 1000:04}/{number:07}.csv" for number in range(3_500)]
     assert [snapshot.files[place].path[5:12] for place in (0, 1_023, 1_024, -1)] == [
@@ -272,14 +268,10 @@ def used_by(bench: Bench, act: Callable[[], object]) -> str:
     return str(next(call["operation"] for call in bench.calls(since=before) if "ListObject" in call["operation"]))
 
 
-def test_listing_that_breaks_off_after_a_page_freezes_nothing(
-    aws_clients: Clients, monkeypatch: pytest.MonkeyPatch, s3_place: AwsPlace, tmp_path: Path
-) -> None:
-    del aws_clients
+def test_listing_that_breaks_off_after_a_page_freezes_nothing(some_place: AwsPlace, tmp_path: Path) -> None:
     bucket = ManyKeys(3_500, breaks_at=2)
-    with serving(bucket) as address:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
-        data = S3DataSource(Clients(REGION), s3_place, tmp_path / "scratch")
+    with clients_of(bucket) as clients:
+        data = S3DataSource(clients, some_place, tmp_path / "scratch")
         with pytest.raises(BackendError, match="OperationAborted"):
             data.freeze("s3://many-keys/data/")
     assert (bucket.pages, bucket.sizes) == (2, {})

@@ -18,8 +18,7 @@ from everfit.domain.errors import BackendError, RequestError
 from everfit.domain.listing import ListedFile, changes, difference, order_of
 from everfit.domain.project import Format
 from tests.aws.bench.client import Bench, until
-from tests.aws.many_keys import ManyKeys, serving
-from tests.aws_bench import REGION
+from tests.aws.many_keys import ManyKeys, clients_of
 
 DATA = "customer-data"
 SOURCE = f"s3://{DATA}/train/"
@@ -151,13 +150,9 @@ def test_more_files_than_fit_into_memory_are_put_in_order(tmp_path: Path) -> Non
     assert list(in_order(iter(()), tmp_path)) == []
 
 
-def test_more_objects_than_a_page_are_all_listed(
-    aws_clients: Clients, monkeypatch: pytest.MonkeyPatch, s3_place: AwsPlace, tmp_path: Path
-) -> None:
-    del aws_clients
-    with serving(ManyKeys(2_500)) as address:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
-        listings = S3Listings(Clients(REGION), s3_place, tmp_path / "scratch", waits=Waits(patience=PATIENT))
+def test_more_objects_than_a_page_are_all_listed(some_place: AwsPlace, tmp_path: Path) -> None:
+    with clients_of(ManyKeys(2_500)) as clients:
+        listings = S3Listings(clients, some_place, tmp_path / "scratch", waits=Waits(patience=PATIENT))
         found = listings.take("s3://many-keys/data/")
     assert found is not None
     assert found.files == 2_500

@@ -9,6 +9,7 @@ import hashlib
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -154,9 +155,11 @@ class S3Objects:
         chosen = {"VersionId": version} if version else {}
         condition = {"IfMatch": etag} if etag else {}
         with explained(f"read {self.url(key)}"):
-            body = self._client.get_object(**self._at(key), **chosen, **condition)["Body"]
-            while part := body.read(CHUNK):
-                yield part
+            answer = self._client.get_object(**self._at(key), **chosen, **condition)
+            # Whoever wants no more of it leaves a connection behind that is of no use to anybody.
+            with closing(answer["Body"]) as body:
+                while part := body.read(CHUNK):
+                    yield part
 
     def section(self, key: str, start: int, size: int) -> bytes:
         """Return *size* bytes from *start* on, fewer where the object ends."""
