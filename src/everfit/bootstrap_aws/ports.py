@@ -29,7 +29,7 @@ from everfit.adapters.sql.processes import this_process
 from everfit.adapters.sql.registry import SqlRegistry
 from everfit.adapters.sql.run_store import SqlRunStore
 from everfit.application.journal import LEASE
-from everfit.application.ports import Code, Endpoints, Jobs, Ports, Progress, never
+from everfit.application.ports import Code, DataSource, Endpoints, Jobs, Ports, Progress, never
 from everfit.application.ports.event_archive import EventArchive
 from everfit.application.ports.listings import Listings
 from everfit.application.ports.run_store import RunStore
@@ -88,7 +88,7 @@ def open_aws(
     ports = Ports(
         clock=clock,
         ids=TimedIds(),
-        data=S3DataSource(clients, place, scratch),
+        data=S3DataSource(clients, place, scratch, local=None if home is None else _local_data(home)),
         code=S3Code(clients, place, None if home is None else _local_code(home), scratch),
         jobs=RoutedJobs(
             {each.name: each.jobs for each in per_environment},
@@ -113,7 +113,7 @@ def open_aws(
         ports=ports,
         database=database,
         changes=database.changed,
-        listings=S3Listings(clients, place, scratch),
+        listings=S3Listings(clients, place, scratch, local=None if home is None else _local_listings(home)),
         archive=S3EventArchive(clients, place),
     )
 
@@ -158,6 +158,18 @@ def _local_code(home: Path) -> Code:
     from everfit.adapters.local.code import LocalCode  # noqa: PLC0415
 
     return LocalCode(home)
+
+
+def _local_data(home: Path) -> DataSource:
+    from everfit.adapters.local.data_source import LocalDataSource  # noqa: PLC0415 - as above
+
+    return LocalDataSource(home)
+
+
+def _local_listings(home: Path) -> Listings:
+    from everfit.adapters.local.listings import LocalListings  # noqa: PLC0415 - as above
+
+    return LocalListings(home)
 
 
 def _usual(workspace: Workspace) -> Environment:
