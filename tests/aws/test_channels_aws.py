@@ -1,6 +1,7 @@
 """What goes out to AWS: topics, metrics and the object that says what was trained last."""
 
 import json
+import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from everfit.adapters.aws.alarms import drift_alarms
-from everfit.adapters.aws.channels import LateSender, RoutedChannels, Sender
+from everfit.adapters.aws.channels import NEEDS_BOTO3, LateSender, RoutedChannels, Sender
 from everfit.adapters.aws.clients import Clients
 from everfit.adapters.aws.last_trained import LastTrainedSender
 from everfit.adapters.aws.metrics_channel import MetricsSender
@@ -298,6 +299,21 @@ def test_the_newest_wins_when_many_write_at_once(bench: Bench, aws_clients: Clie
     assert last(bench)["at"] == "2026-11-21T10:04:00+00:00"
 
 
+@pytest.mark.parametrize("content", [{"kind": "test"}, {"environment": "elsewhere"}, {"environment": None}])
+def test_what_tells_of_no_training_here_leaves_the_object(bench: Bench, aws_clients: Clients, content: Any) -> None:
+    sender_of(aws_clients).send(a_letter(ChannelKind.LAST_TRAINED, **content))
+    LastTrainedSender(lambda _: aws_clients, a_project(WITH_LAST), lambda _: Evidence()).send(a_letter())
+    LastTrainedSender(lambda _: aws_clients, a_project(), lambda _: Evidence()).send(a_letter())
+    assert bench.calls("s3", "PutObject") == []
+
+
+def test_an_object_that_others_write_all_the_time_is_tried_again_later(bench: Bench, aws_clients: Clients) -> None:
+    bench.fault("s3", "PutObject", code="PreconditionFailed", status=412, message="no", times=100)
+    with pytest.raises(BackendError, match="by others all the time") as caught:
+        sender_of(aws_clients).send(a_letter(ChannelKind.LAST_TRAINED))
+    assert caught.value.retryable
+
+
 def test_an_object_that_is_no_json_is_replaced(bench: Bench, aws_clients: Clients) -> None:
     bench.client("s3").put_object(Bucket=BUCKET, Key="Model/last_trained.json", Body=b"broken")
     sender_of(aws_clients).send(a_letter(ChannelKind.LAST_TRAINED))
@@ -423,6 +439,20 @@ def test_a_channel_that_hangs_holds_up_nobody() -> None:
     assert "surprise" in str(found[ChannelKind.TOPIC])
 
 
+def test_each_channel_says_itself_whether_it_can_be_used() -> None:
+    usual = MemoryChannels()
+    usual.down["slack"] = "no such channel"
+    evidence = Evidence()
+    senders: dict[ChannelKind, Sender] = {
+        ChannelKind.SNS: SnsSender(pytest.fail),
+        ChannelKind.METRICS: MetricsSender(pytest.fail, a_project(), lambda _: evidence),
+        ChannelKind.LAST_TRAINED: LastTrainedSender(pytest.fail, a_project(), lambda _: evidence),
+    }
+    routed = RoutedChannels(usual, senders)
+    assert routed.trouble(a_letter(ChannelKind.SLACK, "https://x").channel) == "no such channel"
+    assert {routed.trouble(a_letter(kind).channel) for kind in senders} == {None}
+
+
 def test_what_a_channel_needs_is_loaded_when_there_is_something_to_send() -> None:
     loaded: list[str] = []
 
@@ -435,3 +465,11 @@ def test_what_a_channel_needs_is_loaded_when_there_is_something_to_send() -> Non
     assert late.trouble(a_letter(address=f"{TOPIC}.fifo").channel) == FIFO
     with pytest.raises(RequestError):
         late.send(a_letter(address=f"{TOPIC}.fifo"))
+
+
+def test_without_boto3_a_topic_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    late = LateSender(lambda: pytest.fail("it needs what is not there"))
+    assert late.trouble(a_letter().channel) == NEEDS_BOTO3
+    with pytest.raises(RequestError, match="everfit\\[aws\\]"):
+        late.send(a_letter())

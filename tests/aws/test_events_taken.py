@@ -16,6 +16,7 @@ from everfit.application.releases import Decision, decide, roll_back
 from everfit.application.retraining import Request, retrain
 from everfit.application.serverless import go_back
 from everfit.domain.aws import aws_place
+from everfit.domain.endpoint import EndpointState
 from everfit.domain.errors import RefusedError, RequestError
 from everfit.domain.gate import ApprovalPolicy
 from everfit.domain.notice import NoticeKind
@@ -51,6 +52,16 @@ class HeldPackages:
 
     def owner(self) -> str:
         return self.environment
+
+
+class Shown:
+    """Endpoints of which only one is looked at."""
+
+    def __init__(self, state: EndpointState) -> None:
+        self._state = state
+
+    def describe(self, name: str) -> EndpointState | None:
+        return self._state if name == self._state.name else None
 
 
 class Cloud(World):
@@ -235,10 +246,12 @@ def test_an_approval_after_the_time_is_over_comes_too_late() -> None:
         (a_package_event("fraud", 1, "Approved"), "no package of line"),
         (a_package_event("line", 1, "PendingManualApproval"), "nobody has decided"),
         (a_package_event("line", 7, "Approved"), "no package of ours"),
+        (a_package_event("line", 1, "Approved"), "nobody has decided"),
     ],
 )
 def test_other_packages_and_other_states_do_nothing(body: Any, words: str) -> None:
     world = waiting()
+    world.packages.kept[ARN] = replace(world.packages.kept[ARN], approved=None)
     assert words in world.take(body).words
     assert world.standing is Standing.PENDING
 
@@ -322,6 +335,30 @@ def test_another_endpoint_is_no_news() -> None:
     assert "not the endpoint" in world.take(an_endpoint_event("line-live", "DELETED")).words
 
 
+def test_an_endpoint_that_moves_in_a_run_wakes_it() -> None:
+    world, run = started()
+    effect = world.take(an_endpoint_event("line", "IN_SERVICE", kind="Endpoint Deployment"))
+    assert (effect.kind, effect.run) == (EffectKind.WAKE, run.id)
+
+
+@pytest.mark.parametrize("status", ["UPDATING", "IN_SERVICE"])
+def test_an_endpoint_that_nothing_of_ours_serves_behind_is_no_news_yet(status: str) -> None:
+    assert Cloud().take(an_endpoint_event("line", status)).kind is EffectKind.NOTHING
+
+
+def test_an_endpoint_that_somebody_changed_by_hand_is_told_once() -> None:
+    world = Cloud()
+    world.run()
+    state = world.endpoints.describe("line")
+    assert state is not None
+    by_hand = Shown(replace(state, weights={}))
+    for number in range(2):
+        body = an_endpoint_event("line", "IN_SERVICE", event=f"e-{number}")
+        take(body, world.place, world.ports(endpoints=by_hand), world.packages)
+    assert len(world.troubles) == 1
+    assert "something that Everfit has not put there" in world.troubles[0]
+
+
 # Alarms
 
 
@@ -397,6 +434,15 @@ def test_an_alarm_with_nothing_to_go_back_to_is_told() -> None:
     world.run()
     assert raised(world).kind is EffectKind.NOTHING
     assert "nothing to go back to" in world.troubles[0]
+
+
+def test_an_alarm_in_the_middle_of_a_run_is_left_to_the_run() -> None:
+    world, _ = started()
+    assert "in the middle of a run" in raised(world).words
+
+
+def test_an_alarm_when_nothing_serves_does_nothing() -> None:
+    assert "nothing serves" in raised(Cloud()).words
 
 
 def test_an_alarm_after_a_way_back_does_not_go_on_and_on() -> None:
