@@ -10,13 +10,13 @@ from everfit.adapters.aws.clients import Client, Clients
 from everfit.adapters.aws.code import S3Code
 from everfit.adapters.aws.job_files import JobFiles
 from everfit.adapters.aws.job_programs import JobPrograms
-from everfit.adapters.aws.packages import build_package
+from everfit.adapters.aws.packages import Package, build_package
 from everfit.adapters.aws.permissions import Role
 from everfit.adapters.aws.project_bundle import ProjectBundle
 from everfit.adapters.aws.stack.cargo import Cargo, Parcel
 from everfit.adapters.aws.stack.cloudformation import CloudFormation
 from everfit.adapters.aws.stack.environment_stack import EnvironmentStack
-from everfit.adapters.aws.wheels import LAMBDA, DownloadedPackages, Source, job_wheels
+from everfit.adapters.aws.wheels import LAMBDA, DownloadedPackages, job_wheels
 from everfit.adapters.local.code import LocalCode
 from everfit.adapters.local.home import home_of
 from everfit.application.ports.stack import Stack
@@ -36,14 +36,15 @@ def open_stack(
     environment: Environment,
     settings: Settings,
     *,
-    packages: Source | None = None,
+    package: Package | None = None,
     prepare: Callable[[Client], None] | None = None,
     interval: float = INTERVAL,
 ) -> Stack:
     """Return the infrastructure of an environment.
 
     Args:
-        packages: gives the packages that functions carry; None downloads them for Lambda's platform, once.
+        package: that the functions run; None packs this Everfit with what it needs, downloaded for Lambda's platform
+            once, and sends what jobs need as well.
         prepare: is given each new client, as to check what is sent with it.
         interval: seconds between two looks.
 
@@ -54,34 +55,32 @@ def open_stack(
     clients = Clients(place.region, prepare=prepare)
     account = checked_account(clients, place)
     home = (settings.home or home_of(Path(workspace.folder))) / "aws"
-    source = packages or DownloadedPackages(home / "wheels", LAMBDA)
     return EnvironmentStack(
         clients,
         workspace.project,
         environment,
         account,
-        lambda: _cargo(clients, place, workspace, source, home),
+        lambda: _cargo(clients, place, workspace, package, home),
         cloud=CloudFormation(clients, interval=interval),
         exclusions=lambda: tuple(exclusions(workspace.project, environment)),
     )
 
 
-def _cargo(clients: Clients, place: AwsPlace, workspace: Workspace, source: Source, home: Path) -> Cargo:
-    package = build_package(source)
+def _cargo(clients: Clients, place: AwsPlace, workspace: Workspace, package: Package | None, home: Path) -> Cargo:
+    packed = package or build_package(DownloadedPackages(home / "wheels", LAMBDA))
     return Cargo(
-        package=Parcel(
-            key=package.key(place), body=package.content, sha256=hashlib.sha256(package.content).hexdigest()
-        ),
-        handlers={Role(name): handler for name, handler in package.handlers.items()},
-        bundle=lambda: _bundle(clients, place, workspace, source, home),
+        package=Parcel(key=packed.key(place), body=packed.content, sha256=hashlib.sha256(packed.content).hexdigest()),
+        handlers={Role(name): handler for name, handler in packed.handlers.items()},
+        bundle=lambda: _bundle(clients, place, workspace, home, sends_wheels=package is None),
     )
 
 
-def _bundle(clients: Clients, place: AwsPlace, workspace: Workspace, source: Source, home: Path) -> ProjectBundle:
+def _bundle(
+    clients: Clients, place: AwsPlace, workspace: Workspace, home: Path, *, sends_wheels: bool
+) -> ProjectBundle:
     """Upload the code and what jobs install, and return what puts the project in force."""
-    if isinstance(source, DownloadedPackages):
+    if sends_wheels:
         JobPrograms(JobFiles(clients, place), place).send_wheels(job_wheels(home / "wheels"))
-    folder = Path(workspace.folder)
     code = S3Code(clients, place, LocalCode(home.parent), home).freeze(workspace.folder, leave_out=workspace.leave_out)
-    text = (folder / "everfit.yaml").read_text(encoding="utf-8")
+    text = (Path(workspace.folder) / "everfit.yaml").read_text(encoding="utf-8")
     return ProjectBundle(text=text, code=code.folder, everfit=__version__)

@@ -89,17 +89,23 @@ def _money(cost: Estimate, amount: float | None) -> str:
 
 
 def _right_lines(rights: Sequence[Right], *, everything: bool) -> Iterator[str]:
-    yield "Who may do what:"
+    yield "Who may do what:" if everything else "Who may do what (each right by itself: --rights):"
     for who, grouped in groupby(rights, key=lambda right: right.who):
         listed = list(grouped)
         yield f"  {who}:"
-        for right in listed:
-            if everything:
-                yield f"    {', '.join(right.actions)} on {', '.join(right.resources)}, so that {right.why}"
-            if right.wide is not None:
-                yield f"    on everything: {', '.join(right.actions)}, so that {right.why} ({right.wide})"
-        if not everything:
-            yield from (f"    {why}" for why in dict.fromkeys(right.why for right in listed if right.wide is None))
+        yield from (f"    {line}" for line in (map(_right, listed) if everything else _reasons(listed)))
+
+
+def _right(right: Right) -> str:
+    wide = "" if right.wide is None else f"; {right.wide}"
+    return f"{', '.join(right.actions)} on {', '.join(right.resources)}, so that {right.why}{wide}"
+
+
+def _reasons(rights: Sequence[Right]) -> Iterator[str]:
+    yield f"so that {'; '.join(dict.fromkeys(right.why for right in rights))}"
+    wide = [action for right in rights if right.wide is not None for action in right.actions]
+    if wide:
+        yield f"on everything, as AWS knows no narrower way: {', '.join(dict.fromkeys(wide))}"
 
 
 def removal_lines(removal: Removal, *, is_done: bool) -> Iterator[str]:

@@ -146,7 +146,8 @@ def _waited(
         if known is not None:
             for event in _new(cloud, state.id, frozenset(told)):
                 told.add(str(event["EventId"]))
-                tell(_line(event))
+                if not str(event.get("ResourceStatus", "")).endswith("_IN_PROGRESS"):
+                    tell(_line(event))
         if now is None or not now.is_moving:
             return now
         if waited > _PATIENCE:

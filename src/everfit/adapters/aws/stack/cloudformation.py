@@ -30,6 +30,7 @@ class StackState:
     Args:
         status: as CloudFormation calls it, such as ``UPDATE_COMPLETE``.
         id: its ARN, by which it is found after it was deleted.
+        change_set: ARN of the plan that it was last made or changed by.
     """
 
     name: str
@@ -37,6 +38,7 @@ class StackState:
     status: str
     reason: str
     outputs: Mapping[str, str]
+    change_set: str | None = None
 
     @property
     def is_moving(self) -> bool:
@@ -51,10 +53,15 @@ class StackState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeSet:
-    """A change that CloudFormation has worked out and not made."""
+    """A change that CloudFormation has worked out and not made.
+
+    Args:
+        id: its ARN.
+    """
 
     stack: str
     name: str
+    id: str
     changes: tuple[Json, ...]
 
 
@@ -112,6 +119,7 @@ class CloudFormation:
             status=found["StackStatus"],
             reason=str(found.get("StackStatusReason") or ""),
             outputs={each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", ())},
+            change_set=found.get("ChangeSetId"),
         )
 
     def template(self, name: str) -> Mapping[str, object]:
@@ -167,10 +175,10 @@ class CloudFormation:
         if first["Status"] == "FAILED":
             reason = str(first.get("StatusReason") or "")
             if not any(words in reason.lower() for words in _NO_CHANGES):
-                self.discard(ChangeSet(stack=name, name=label, changes=()))
+                self.discard(ChangeSet(stack=name, name=label, id=first["ChangeSetId"], changes=()))
                 raise BackendError(f"CloudFormation cannot plan the stack {name}: {' '.join(reason.split())}")
             changes = ()
-        return ChangeSet(stack=name, name=label, changes=changes)
+        return ChangeSet(stack=name, name=label, id=first["ChangeSetId"], changes=changes)
 
     def _pages(self, name: str, label: str) -> Iterator[Json]:
         more: dict[str, str] = {}
@@ -199,9 +207,12 @@ class CloudFormation:
                     StackName=planned.stack, ChangeSetName=planned.name, ClientRequestToken=planned.name
                 )
             except ClientError as error:
-                if refusal(error).code in ("InvalidChangeSetStatus", "ChangeSetNotFound"):
+                if refusal(error).code not in ("InvalidChangeSetStatus", "ChangeSetNotFound"):
+                    raise
+                # An answer that was lost is asked for again, and then our own first call is in the way.
+                state = self.state(planned.stack)
+                if state is None or state.change_set != planned.id:
                     raise _busy(planned.stack) from error
-                raise
 
     def events(self, stack: str) -> list[Json]:
         """Return the newest events of the stack, oldest first."""
