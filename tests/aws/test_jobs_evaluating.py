@@ -14,7 +14,7 @@ from everfit.adapters.aws.job_requests import sagemaker_name
 from everfit.domain.errors import RequestError
 from everfit.domain.job import JobFailure, JobKind, JobSpec, JobState, JobStatus
 from everfit.domain.project import Task
-from tests.aws.bench.client import Bench
+from tests.aws.bench.client import Bench, until
 from tests.aws.working import (
     LOOK,
     PATIENCE,
@@ -152,6 +152,18 @@ def test_an_evaluation_that_is_stopped_starts_nothing_more(works: Works) -> None
     jobs.start(asked)
     jobs.stop(asked.name)
     assert jobs.wait(asked.name, PATIENCE).failure is JobFailure.STOPPED
+    assert len(summaries(works)) == 1
+
+
+def test_a_run_that_is_trimmed_or_forgotten_starts_nothing(works: Works) -> None:
+    holdout(works)
+    jobs, asked = works.jobs(), spec(works, side(works.predicting("1"), version=3))
+    works.bench.fault("sagemaker", "CreateProcessingJob", code="AccessDeniedException", message="no", skip=1)
+    with pytest.raises(RequestError, match="may not call CreateProcessingJob"):
+        jobs.start(asked)
+    until(lambda: summaries(works)[0]["ProcessingJobStatus"] == "Completed", "the challenger's answers")
+    jobs.trim("r1")
+    jobs.forget("r1")
     assert len(summaries(works)) == 1
 
 

@@ -63,7 +63,7 @@ class EvaluateTask:
         secret = replace(submission.spec, environment=spec.environment)
         self._start_missing(submission, secret, self._all_seen(submission))
 
-    def look(self, submission: Submission) -> JobStatus:
+    def look(self, submission: Submission, *, goes_on: bool) -> JobStatus:
         """Return how the evaluation stands, and start what it lacks."""
         judge = self._seen(submission, JUDGE)
         if judge is not None:
@@ -76,6 +76,8 @@ class EvaluateTask:
         if not is_going and self._shop.files.is_marked(submission, STOPPED):
             words = f"{submission.spec.program} was stopped on request."
             return JobStatus(state=JobState.FAILED, failure=JobFailure.STOPPED, message=words)
+        if not is_going and not goes_on:
+            return UNKNOWN
         if not is_going and len(found) < len(seen):
             self._start_missing(submission, self._with_secrets(submission.spec), seen)
         elif not is_going:

@@ -20,6 +20,7 @@ SPEC: Final = "spec.json"
 STARTED: Final = "started"
 STOPPED: Final = "stopped"
 END: Final = "end.json"
+REMEMBERED: Final = 256
 BATCH: Final = 1000
 """Most objects of one DeleteObjects (API reference)."""
 
@@ -49,8 +50,9 @@ class JobFiles:
 
     def submission(self, name: str) -> Submission | None:
         """Return what was asked for under a name."""
-        if name in self._submissions:
-            return self._submissions[name]
+        known = self._submissions.get(name)
+        if known is not None:
+            return known
         for run in _possible_runs(name):
             place = f"{run}/{name}/{SPEC}"
             try:
@@ -61,18 +63,24 @@ class JobFiles:
 
     def _remember(self, name: str, submission: Submission) -> Submission:
         self._submissions[name] = submission
+        if len(self._submissions) > REMEMBERED:
+            oldest = next(iter(self._submissions))
+            del self._submissions[oldest]
+            self._ends.pop(oldest, None)
         return submission
 
     def end(self, submission: Submission) -> JobStatus | None:
         """Return how the job ended, when that was kept."""
         name = submission.spec.name
-        if name not in self._ends:
+        known = self._ends.get(name)
+        if known is None:
             place = f"{self.folder(submission)}/{END}"
             try:
-                self._ends[name] = read_status(self._content(place).data, self.url(place))
+                known = read_status(self._content(place).data, self.url(place))
             except NotFoundError:
                 return None
-        return self._ends[name]
+            self._ends[name] = known
+        return known
 
     def keep_end(self, submission: Submission, status: JobStatus) -> JobStatus:
         """Keep how the job ended; the first one who saw it is right."""

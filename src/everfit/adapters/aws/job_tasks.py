@@ -98,8 +98,13 @@ class Task(Protocol):
         """
         ...
 
-    def look(self, submission: Submission) -> JobStatus:
-        """Return how the job stands."""
+    def look(self, submission: Submission, *, goes_on: bool) -> JobStatus:
+        """Return how the job stands.
+
+        Args:
+            submission: what was asked for.
+            goes_on: whether what is due next may be started.
+        """
         ...
 
     def parts(self, submission: Submission) -> Sequence[tuple[Service, str]]:
@@ -128,8 +133,9 @@ class OneJob(ABC):
         for service, name in self.parts(submission):
             self._shop.calls.stop(service, name)
 
-    def look(self, submission: Submission) -> JobStatus:
-        """Return how the job stands."""
+    def look(self, submission: Submission, *, goes_on: bool) -> JobStatus:
+        """Return how the job stands; nothing is due after it."""
+        del goes_on
         spec, name = submission.spec, self._shop.name(submission.spec.name)
         seen = self._shop.calls.describe(self.service, name)
         if seen is None or seen.mark != submission.digest:

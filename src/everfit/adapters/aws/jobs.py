@@ -79,13 +79,17 @@ class SageMakerJobs:
 
     def observe(self, name: str) -> JobStatus:
         """Return how the job stands; how it ended is kept by the first who sees it."""
+        return self._seen(name, goes_on=True)
+
+    def _seen(self, name: str, *, goes_on: bool) -> JobStatus:
+        """Return how the job stands, and let it go on with what is due only when that is wanted."""
         submission = self._files.submission(name)
         if submission is None:
             return UNKNOWN
         end = self._files.end(submission)
         if end is not None:
             return end
-        status = self._task(submission).look(submission)
+        status = self._task(submission).look(submission, goes_on=goes_on)
         if status.state in (JobState.RUNNING, JobState.UNKNOWN):
             return status
         return self._files.keep_end(submission, status)
@@ -123,7 +127,7 @@ class SageMakerJobs:
         """Delete what the jobs of a run worked on; reports, what they printed and how they ended stay."""
         for name in list(self._files.names(run)):
             # What has ended must be known to have, before what shows it is gone.
-            self.observe(name)
+            self._seen(name, goes_on=False)
         self._files.trim(run)
 
     def forget(self, run: str) -> None:
@@ -131,7 +135,7 @@ class SageMakerJobs:
         if not run or "/" in run:
             raise RequestError(f"{run!r} is no run.")
         for name in list(self._files.names(run)):
-            if self.observe(name).state is JobState.RUNNING:
+            if self._seen(name, goes_on=False).state is JobState.RUNNING:
                 raise BusyError(f"The job {name} is still running; stop it before its run is deleted.")
         self._files.forget(run)
 

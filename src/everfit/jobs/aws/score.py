@@ -105,7 +105,8 @@ class Server:
     """The server of the image, in a process group of its own."""
 
     def __init__(self, base: Path, variables: dict[str, str]) -> None:
-        self.port = free_port()
+        # A container is alone with its ports; below another base directory, several may stand side by side.
+        self.port = free_port((USUAL_PORT, 0) if str(base) == "/opt/ml" else (0,))
         self._variables = {
             **os.environ,
             "SAGEMAKER_BASE_DIR": str(base),
@@ -193,9 +194,9 @@ class Server:
             self._reader.join(5)
 
 
-def free_port() -> int:
-    """Return the usual port, or another one where it is taken."""
-    for port in (USUAL_PORT, 0):
+def free_port(wanted: tuple[int, ...]) -> int:
+    """Return the first of these ports that is free; 0 stands for any."""
+    for port in wanted:
         with socket.socket() as tried:
             tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
