@@ -49,7 +49,9 @@ def test_a_burst_of_fifty_objects_becomes_one_model_that_serves_though_each_even
     assert (ended.id, ended.outcome, ended.version, serving(stack)) == (run.id, Outcome.DEPLOYED, 1, {1: 1.0})
     assert stack.at_rest() == {run.id: "SUCCEEDED"}
     records = stack.kept.ports.inbox.events(run=run.id)
-    assert {record.event.detail["key"] for record in records} == {f"rows/{number:02}.csv" for number in range(50)}
+    # A listing may have told of the same files, by what is new in all of them.
+    named = {record.event.detail["key"] for record in records if "key" in record.event.detail}
+    assert named == {f"rows/{number:02}.csv" for number in range(50)}
     assert sorted({record.end.value for record in records}) == [EventEnd.MERGED.value, EventEnd.RAN.value]
     assert len(bench.calls("sagemaker", "CreateTrainingJob")) == 1
     assert len(bench.calls("sagemaker", "CreateEndpoint")) == 1

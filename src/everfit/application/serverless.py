@@ -12,12 +12,13 @@ from typing import Final
 
 from everfit.application.journal import LEASE, drive
 from everfit.application.loop import LOOP
-from everfit.application.performing import JOB, stop
+from everfit.application.performing import ENDPOINT, JOB, stop
 from everfit.application.ports import Ports
 from everfit.application.releases import ROLLBACK, roll_back
 from everfit.application.retraining import environment_of, is_decided
 from everfit.application.workspace import Workspace
 from everfit.domain.errors import BackendError, BusyError, EverfitError, FencedError, RefusedError, StateError
+from everfit.domain.job import JobState
 from everfit.domain.run import Outcome, Run, RunId, RunState, StepOutcome, StepRecord
 from everfit.domain.secret import hidden
 
@@ -87,10 +88,10 @@ def take(run: RunId, step: str, workspace: Workspace, ports: Ports) -> Taken:
     if step not in STEPS:
         raise RefusedError(f"The loop has no step {step!r}: the stack is of another release. Run `everfit apply`.")
     found = ports.store.run(run)
-    ready = _without_a_claim(found, step, ports)
-    if ready is not None:
-        return ready
     try:
+        ready = _without_a_claim(found, step, ports)
+        if ready is not None:
+            return ready
         after = drive(run, workspace, ports, only=step)
     except (BusyError, FencedError) as error:
         return _later(found, str(error), ports)
@@ -156,12 +157,22 @@ def pause_after(waited: timedelta) -> int:
 
 
 def _without_a_claim(run: Run, step: str, ports: Ports) -> Taken | None:
-    """Answer what needs no change, so that a call that comes again costs a look; None when there is work to do."""
+    """Answer what needs no change, so that most calls cost a look; None when there is work to do."""
     if run.state is RunState.ENDED or _is_asking(run, ports):
         return _state(run)
-    if run.cancellation is None and _is_done(step, ports.store.steps(run.id)):
+    if run.cancellation is not None:
+        return None
+    if _is_done(step, ports.store.steps(run.id)):
         return Taken(answer=Answer.DONE)
-    return None
+    return _later(run, run.waits_for, ports) if _goes_on(run, ports) else None
+
+
+def _goes_on(run: Run, ports: Ports) -> bool:
+    """Tell whether what the run was left waiting for still goes on by itself."""
+    kind, _, name = (run.waits_for or "").partition(":")
+    if kind == JOB:
+        return ports.jobs.observe(name).state is JobState.RUNNING
+    return kind == ENDPOINT and not ports.endpoints.wait(name, timedelta(0))
 
 
 def _is_asking(run: Run, ports: Ports) -> bool:
@@ -178,7 +189,7 @@ def _answer(run: Run, step: str, ports: Ports) -> Taken:
     return Taken(answer=Answer.WAITS, seconds=seconds, reason=run.waits_for)
 
 
-def _later(run: Run, reason: str, ports: Ports) -> Taken:
+def _later(run: Run, reason: str | None, ports: Ports) -> Taken:
     seconds = pause_after(_waited(ports.store.steps(run.id), ports.clock.now()))
     return Taken(answer=Answer.WAITS, seconds=seconds, reason=reason)
 

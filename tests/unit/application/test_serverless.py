@@ -13,6 +13,7 @@ from hypothesis import strategies as some
 
 from everfit.application.journal import LEASE, drive
 from everfit.application.loop import LOOP
+from everfit.application.ports import Artifact
 from everfit.application.releases import Decision, keep
 from everfit.application.retraining import Request, begin
 from everfit.application.serverless import (
@@ -59,7 +60,11 @@ class SlowJobs:
 
 
 class SlowEndpoints:
-    """An endpoint that moves its traffic in steps, each of which somebody has to ask for when its time has come."""
+    """An endpoint that moves its traffic in steps, each of which somebody has to ask for when its time has come.
+
+    Args:
+        is_busy: it moves by itself instead, and takes some looks.
+    """
 
     def __init__(self, endpoints: Any, steps: int, *, is_busy: bool = False) -> None:
         self._endpoints, self.left, self._is_busy = endpoints, steps, is_busy
@@ -72,7 +77,10 @@ class SlowEndpoints:
 
     def wait(self, name: str, patience: timedelta) -> bool:
         del name, patience
-        return not (self._is_busy and self.left)
+        if self._is_busy and self.left:
+            self.left -= 1
+            return False
+        return True
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._endpoints, name)
@@ -227,6 +235,31 @@ def test_a_training_that_goes_on_is_started_once_and_uses_up_no_attempts() -> No
     assert taken[-1].outcome is Outcome.DEPLOYED
 
 
+class Counted:
+    """A store that counts what is written to it."""
+
+    def __init__(self, store: Any) -> None:
+        self._store, self.writes = store, 0
+
+    def __getattr__(self, name: str) -> Any:
+        self.writes += name in ("claim", "wait", "release", "begin_step", "finish_step", "end", "renew")
+        return getattr(self._store, name)
+
+
+def test_a_look_at_a_job_that_goes_on_writes_nothing() -> None:
+    """A training of hours is looked at hundreds of times, and each write is several calls to S3."""
+    world = World()
+    world.endless = {JobKind.TRAIN}
+    run = stopped_after(world, "check")
+    take(run, "train", world.workspace, world.ports())
+    store = Counted(world.store)
+    for _ in range(10):
+        assert take(run, "train", world.workspace, world.ports(store=store)).answer is Answer.WAITS
+    assert store.writes == 0
+    cancel(run, "ada", "wrong data", world.ports())
+    assert take(run, "train", world.workspace, world.ports(store=store)).outcome is Outcome.CANCELLED
+
+
 @pytest.mark.parametrize("is_busy", [False, True])
 def test_an_endpoint_that_moves_in_many_steps_uses_up_no_attempts(*, is_busy: bool) -> None:
     """Twenty steps of five percent are more looks than a step may be started."""
@@ -237,24 +270,21 @@ def test_an_endpoint_that_moves_in_many_steps_uses_up_no_attempts(*, is_busy: bo
     assert [record.attempt for record in world.store.steps(run)] == [1] * len(STEPS)
 
 
-def test_a_step_whose_process_never_survives_a_look_still_comes_to_an_end() -> None:
+def test_a_step_whose_process_never_survives_its_jobs_end_comes_to_an_end() -> None:
     world = World()
-    run = begun(world)
-    slow = SlowJobs(world.jobs, looks=0)
-    for step in STEPS[: STEPS.index("train")]:
-        while take(run, step, world.workspace, world.ports(jobs=slow)).answer is Answer.WAITS:
-            pass
-    take(run, "train", world.workspace, world.ports(jobs=slow))
+    run = stopped_after(world, "check")
+    take(run, "train", world.workspace, world.ports())
 
     class Deadly:
-        def observe(self, name: str) -> JobStatus:
-            raise ZeroDivisionError(name)
+        def pack(self, model: str, code: str | None, requirements: str | None) -> Artifact:
+            raise ZeroDivisionError(f"{model} {code} {requirements}")
 
     for _ in range(11):
         with suppress(ZeroDivisionError):
-            take(run, "train", world.workspace, world.ports(jobs=Deadly()))
+            take(run, "train", world.workspace, world.ports(artifacts=Deadly()))
         world.lives += 1
-    assert world.store.run(run).outcome is Outcome.FAILED
+    ended = world.store.run(run)
+    assert (ended.outcome, "never came to an end" in (ended.reason or "")) == (Outcome.FAILED, True)
 
 
 def test_a_cancelled_run_stops_the_job_that_goes_on() -> None:
