@@ -1,5 +1,7 @@
 """An environment whose endpoint is on AWS, and versions that it can serve, for the tests of endpoints."""
 
+import io
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -25,6 +27,20 @@ QUICK = Pace(interval=timedelta(milliseconds=10), stale=timedelta(seconds=2))
 OWN_IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/quick:1"
 TOPIC = "arn:aws:sns:us-east-1:123456789012:model-alerts"
 Document = dict[str, Any]
+QUICK_CODE = """
+import base64
+import os
+
+
+def handler(event, context):
+    if os.environ.get("MODEL_SCRIPT") == "raises.py":
+        raise ValueError("the weights are gone")
+    version = os.environ["MODEL_VERSION"]
+    body = base64.b64decode(event["body"]).decode()
+    headers = {"Content-Type": "text/plain", "X-Everfit-Version": version}
+    return {"statusCode": 200, "headers": headers, "body": f"{version}:{body}", "isBase64Encoded": False}
+"""
+"""Answers as the models do, and starts at once: it loads nothing."""
 
 
 def names(**given: Any) -> Names:
@@ -97,6 +113,20 @@ class Hosted:
         of = environment or _environment()
         assert of.aws is not None
         return FunctionEndpoints(self.clients, of.aws, project or _project(), of, self.function_role, pace)
+
+    def own_function(self, name: str = "solar", code: str = QUICK_CODE, **settings: Any) -> None:
+        """Make a function as its owner did before Everfit came."""
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            archive.writestr("app.py", code)
+        self.clients("lambda").create_function(
+            FunctionName=name,
+            Runtime="python3.12",
+            Handler="app.handler",
+            Role=self.function_role,
+            Code={"ZipFile": packed.getvalue()},
+            **settings,
+        )
 
     def version(self, number: int, script: str | None = None, **changes: Any) -> ServedVersion:
         """Return a version as an environment on AWS has it: bytes in S3, an image to serve them."""

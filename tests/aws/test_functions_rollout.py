@@ -1,8 +1,6 @@
 """What a Lambda function that serves promises, against the bench."""
 
-import io
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -69,6 +67,13 @@ def weights(endpoints: FunctionEndpoints) -> dict[int, float]:
     return dict(state.weights)
 
 
+@pytest.fixture
+def quick(hosted: Hosted) -> Hosted:
+    """A function of one's own that starts at once, where what it runs does not matter."""
+    hosted.own_function()
+    return hosted
+
+
 def variables(hosted: Hosted) -> Mapping[str, str]:
     found: dict[str, Any] = hosted.clients("lambda").get_function_configuration(FunctionName="solar")
     kept: Mapping[str, str] = found["Environment"]["Variables"]
@@ -77,15 +82,8 @@ def variables(hosted: Hosted) -> Mapping[str, str]:
 
 def their_function(hosted: Hosted, tags: Mapping[str, str] | None = None) -> None:
     """Make a function as its owner did before Everfit came."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("app.py", THEIR_CODE)
-    hosted.clients("lambda").create_function(
-        FunctionName="solar",
-        Runtime="python3.12",
-        Handler="app.handler",
-        Role=hosted.function_role,
-        Code={"ZipFile": packed.getvalue()},
+    hosted.own_function(
+        code=THEIR_CODE,
         Environment={"Variables": {"STORE": "prices", "MODEL_URL": "s3://elsewhere/model.pkl"}},
         MemorySize=2048,
         Tags=dict(tags or {}),
@@ -109,55 +107,55 @@ def test_traffic_moves_step_by_step_and_bakes_after_each(hosted: Hosted, watch: 
     assert step(endpoints, new)
 
 
-def test_an_alarm_between_two_steps_gives_all_traffic_back(hosted: Hosted, watch: Watch) -> None:
-    endpoints = functions(hosted, watch, canary(0.1))
-    shifted(endpoints, hosted.version(1))
-    assert not step(endpoints, hosted.version(2))
-    hosted.bench.alarm(alarm(2, 2))
+def test_an_alarm_between_two_steps_gives_all_traffic_back(quick: Hosted, watch: Watch) -> None:
+    endpoints = functions(quick, watch, canary(0.1))
+    shifted(endpoints, quick.version(1))
+    assert not step(endpoints, quick.version(2))
+    quick.bench.alarm(alarm(2, 2))
     with pytest.raises(RunFailedError, match=r"solar-rollout-v2-2-5xx rings\. What served before serves"):
-        step(endpoints, hosted.version(2))
+        step(endpoints, quick.version(2))
     assert weights(endpoints) == {1: 1.0}
     with pytest.raises(RunFailedError, match="rings"):
-        step(functions(hosted, watch, canary(0.1)), hosted.version(2), fence=2)
+        step(functions(quick, watch, canary(0.1)), quick.version(2), fence=2)
     assert weights(endpoints) == {1: 1.0}
 
 
-def test_an_alarm_that_somebody_deletes_gives_all_traffic_back(hosted: Hosted, watch: Watch) -> None:
-    endpoints = functions(hosted, watch, canary(0.1))
-    shifted(endpoints, hosted.version(1))
-    assert not step(endpoints, hosted.version(2))
-    hosted.clients("cloudwatch").delete_alarms(AlarmNames=[alarm(2, 2)])
+def test_an_alarm_that_somebody_deletes_gives_all_traffic_back(quick: Hosted, watch: Watch) -> None:
+    endpoints = functions(quick, watch, canary(0.1))
+    shifted(endpoints, quick.version(1))
+    assert not step(endpoints, quick.version(2))
+    quick.clients("cloudwatch").delete_alarms(AlarmNames=[alarm(2, 2)])
     with pytest.raises(RunFailedError, match="is missing"):
-        step(endpoints, hosted.version(2))
+        step(endpoints, quick.version(2))
     assert weights(endpoints) == {1: 1.0}
 
 
-def test_an_alias_that_somebody_moves_is_left_to_them(hosted: Hosted, watch: Watch) -> None:
-    endpoints = functions(hosted, watch, canary(0.1))
-    shifted(endpoints, hosted.version(1))
-    assert not step(endpoints, hosted.version(2))
+def test_an_alias_that_somebody_moves_is_left_to_them(quick: Hosted, watch: Watch) -> None:
+    endpoints = functions(quick, watch, canary(0.1))
+    shifted(endpoints, quick.version(1))
+    assert not step(endpoints, quick.version(2))
     by_hand = {"AdditionalVersionWeights": {"2": 0.7}}
-    hosted.clients("lambda").update_alias(FunctionName="solar", Name="live", FunctionVersion="1", RoutingConfig=by_hand)
+    quick.clients("lambda").update_alias(FunctionName="solar", Name="live", FunctionVersion="1", RoutingConfig=by_hand)
     with pytest.raises(RunFailedError, match="somebody else moved the alias"):
-        step(endpoints, hosted.version(2))
+        step(endpoints, quick.version(2))
     assert weights(endpoints) == {1: 0.3, 2: 0.7}
 
 
-def test_the_way_back_does_not_wait_for_a_rollout_that_is_under_way(hosted: Hosted, watch: Watch) -> None:
-    endpoints = functions(hosted, watch, canary(0.1))
-    shifted(endpoints, hosted.version(1))
-    assert not step(endpoints, hosted.version(2))
-    restored(endpoints, hosted.version(1))
+def test_the_way_back_does_not_wait_for_a_rollout_that_is_under_way(quick: Hosted, watch: Watch) -> None:
+    endpoints = functions(quick, watch, canary(0.1))
+    shifted(endpoints, quick.version(1))
+    assert not step(endpoints, quick.version(2))
+    restored(endpoints, quick.version(1))
     assert weights(endpoints) == {1: 1.0}
 
 
-def test_of_two_controllers_only_the_newer_one_moves_the_alias(hosted: Hosted, watch: Watch) -> None:
-    older, newer = (functions(hosted, watch, canary(0.1)) for _ in range(2))
-    shifted(older, hosted.version(1))
-    older.stage("solar", hosted.version(2), fence=1)
-    newer.stage("solar", hosted.version(2), fence=2)
+def test_of_two_controllers_only_the_newer_one_moves_the_alias(quick: Hosted, watch: Watch) -> None:
+    older, newer = (functions(quick, watch, canary(0.1)) for _ in range(2))
+    shifted(older, quick.version(1))
+    older.stage("solar", quick.version(2), fence=1)
+    newer.stage("solar", quick.version(2), fence=2)
     with pytest.raises(FencedError):
-        older.shift("solar", {2: 1.0}, [proof(hosted.version(2))], fence=1)
+        older.shift("solar", {2: 1.0}, [proof(quick.version(2))], fence=1)
     assert weights(newer) == {1: 1.0}
 
 
@@ -194,20 +192,19 @@ def test_the_same_version_with_other_settings_is_published_anew(hosted: Hosted, 
     assert (found["Version"], found["MemorySize"]) == ("2", 3008)
 
 
-def test_a_version_that_another_alias_uses_outlives_the_cleaning(hosted: Hosted, watch: Watch) -> None:
-    endpoints = functions(hosted, watch, environment(hosting=Hosting.FUNCTION))
-    shifted(endpoints, hosted.version(1))
-    hosted.clients("lambda").create_alias(FunctionName="solar", Name="audit", FunctionVersion="1")
+def test_a_version_that_another_alias_uses_outlives_the_cleaning(quick: Hosted, watch: Watch) -> None:
+    endpoints = functions(quick, watch, environment(hosting=Hosting.FUNCTION))
+    shifted(endpoints, quick.version(1))
+    quick.clients("lambda").create_alias(FunctionName="solar", Name="audit", FunctionVersion="1")
     for number in (2, 3):
-        shifted(endpoints, hosted.version(number))
+        shifted(endpoints, quick.version(number))
     endpoints.settle("solar", [], fence=1)
-    left = hosted.clients("lambda").list_versions_by_function(FunctionName="solar")["Versions"]
+    left = quick.clients("lambda").list_versions_by_function(FunctionName="solar")["Versions"]
     assert [each["Version"] for each in left] == ["$LATEST", "1", "3"]
 
 
 WRITES = (
     "PutObject",
-    "CreateFunction",
     "UpdateFunctionConfiguration",
     "PublishVersion",
     "UpdateAlias",
@@ -215,22 +212,22 @@ WRITES = (
 )
 
 
-def test_a_kill_after_any_write_ends_with_the_version_that_was_owed(hosted: Hosted, watch: Watch) -> None:
+def test_a_kill_after_any_write_ends_with_the_version_that_was_owed(quick: Hosted, watch: Watch) -> None:
     """Killing the service at any moment, then starting it again: the deployment that was owed happens, once."""
     of = environment(hosting=Hosting.FUNCTION)
-    shifted(functions(hosted, watch, of), hosted.version(1))
+    shifted(functions(quick, watch, of), quick.version(1))
     number, is_over = 1, False
     while not is_over:
         number += 1
-        version, death = replace(hosted.version(number), sample=None), Death(number - 1, "after", WRITES)
+        version, death = replace(quick.version(number), sample=None), Death(number - 1, "after", WRITES)
         try:
-            with dying(hosted.clients, ("s3", "lambda", "cloudwatch"), death):
-                shifted(functions(hosted, watch, of), version, fence=2 * number)
+            with dying(quick.clients, ("s3", "lambda", "cloudwatch"), death):
+                shifted(functions(quick, watch, of), version, fence=2 * number)
             is_over = True
         except Killed:
-            shifted(functions(hosted, watch, of), version, fence=2 * number + 1)
-        assert weights(functions(hosted, watch, of)) == {number: 1.0}
-    listed = hosted.clients("lambda").list_versions_by_function(FunctionName="solar")["Versions"]
+            shifted(functions(quick, watch, of), version, fence=2 * number + 1)
+        assert weights(functions(quick, watch, of)) == {number: 1.0}
+    listed = quick.clients("lambda").list_versions_by_function(FunctionName="solar")["Versions"]
     assert [each["Version"] for each in listed][1:] == [str(each) for each in range(1, number + 1)]
 
 
@@ -238,6 +235,8 @@ def test_a_kill_after_any_write_ends_with_the_version_that_was_owed(hosted: Host
     "operation", ["CreateFunction", "PublishVersion", "UpdateFunctionConfiguration", "CreateAlias"]
 )
 def test_an_answer_that_is_lost_is_settled_by_looking(hosted: Hosted, watch: Watch, operation: str) -> None:
+    if operation != "CreateFunction":
+        hosted.own_function()
     endpoints = functions(hosted, watch, environment(hosting=Hosting.FUNCTION))
     hosted.bench.lose_answer("lambda", operation)
     for number in (1, 2):

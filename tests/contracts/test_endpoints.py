@@ -66,6 +66,8 @@ def on_aws(request: pytest.FixtureRequest, models: Models) -> Backend:
 
     hosted = Hosted(bench=bench, clients=clients, models=models, image=OWN_IMAGE)
     if request.param == "function":
+        for name in ("solar", "other"):
+            hosted.own_function(name)
         return Backend(hosted.functions(), hosted)
     bench.image(OWN_IMAGE, serve=[sys.executable, "-E", str(Path(__file__).parents[1] / "aws" / "quick_serve.py")])
     return Backend(hosted.endpoints(), hosted, stages=False)
