@@ -444,9 +444,10 @@ def test_an_image_that_sagemaker_cannot_load_is_found(monkeypatch: pytest.Monkey
 
 
 def run(folder: Path, environment: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Examine the project in the folder; ``--aws`` is one of the arguments."""
     variables = {**os.environ, **environment, "EVERFIT_HOME": str(folder / "home")}
     program = str(Path(sys.executable).with_name("everfit"))
-    command = [program, "doctor", "--aws", "-C", str(folder), *arguments]
+    command = [program, "doctor", "-C", str(folder), *arguments]
     return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -455,12 +456,12 @@ def test_the_command_says_what_is_missing_and_its_exit_code_tells(
 ) -> None:
     (tmp_path / "everfit.yaml").write_text(PROJECT)
     (tmp_path / "train.py").write_text("")
-    done = run(tmp_path, aws_environment, "--env", "production", "--json")
+    done = run(tmp_path, aws_environment, "--aws", "--env", "production", "--json")
     told = json.loads(done.stdout)
     rows = {row["name"]: row["result"] for row in told["examined"]}
     assert (rows["bucket"], rows["role"]) == ("ok", "ok")
     assert done.returncode == (0 if told["ok"] else 1)
-    staging = run(tmp_path, aws_environment, "--env", "staging")
+    staging = run(tmp_path, aws_environment, "--aws", "--env", "staging")
     assert staging.returncode == 1
     assert "there is no role everfit-churn-staging-job" in staging.stdout
     assert "Traceback" not in done.stderr + staging.stderr
@@ -470,6 +471,7 @@ def test_a_project_without_aws_has_nothing_to_examine(tmp_path: Path) -> None:
     local = "model: m\ntask: regression\ndata: {source: data/, target: y}\ntrain: {script: train.py}\ngate: [mae < 5]\n"
     (tmp_path / "everfit.yaml").write_text(local)
     (tmp_path / "train.py").write_text("")
-    done = run(tmp_path, {})
+    done = run(tmp_path, {}, "--aws")
     assert done.returncode == 2
     assert "nothing to examine on AWS" in done.stderr
+    assert "--env needs --aws" in run(tmp_path, {}, "--env", "production").stderr

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from everfit.application.examination import examine
+from everfit.domain.errors import RequestError
 from everfit.interfaces.cli import exit_codes
 from everfit.interfaces.cli.check import MARKS
 from everfit.interfaces.cli.options import json_option, opened, print_json, project_option
@@ -43,6 +44,8 @@ def doctor_command(  # noqa: PLR0913 - one argument an option
         from everfit.interfaces.cli.doctor_aws import examine_aws  # noqa: PLC0415 - only this needs it
 
         return examine_aws(folder, environment, as_json=as_json)
+    if environment is not None:
+        raise RequestError("--env needs --aws here: without it, every environment of the project is examined.")
     if chaos:
         from everfit.interfaces.chaos.plan import Scale  # noqa: PLC0415 - only a storm needs it
         from everfit.interfaces.cli.chaos import prove  # noqa: PLC0415 - only a storm needs it
