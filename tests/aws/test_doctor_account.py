@@ -5,9 +5,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -65,20 +66,22 @@ def words_of(found: Iterator[Finding] | list[Finding]) -> str:
 Answers = Callable[[Stubber], object]
 
 
+@cache
+def plain_clients() -> Clients:
+    """Clients for all tests with stubs: making one takes longer than a test."""
+    return Clients(REGION)
+
+
 @contextmanager
 def stubbed(monkeypatch: pytest.MonkeyPatch, **answers: Answers) -> Iterator[Clients]:
     """Give clients that answer what the test says, each checked against the service's own model."""
     for name, value in {"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": "test"}.items():
         monkeypatch.setenv(name, value)
-
-    def prepare(client: Any) -> None:
-        stubber = Stubber(client)
-        given = answers.get(client.meta.service_model.service_name.replace("-", "_"))
-        if given is not None:
-            given(stubber)
-        stubber.activate()
-
-    yield Clients(REGION, prepare=prepare)
+    with ExitStack() as stack:
+        for service, answer in answers.items():
+            stubber = stack.enter_context(Stubber(plain_clients()(service.replace("_", "-"))))
+            answer(stubber)
+        yield plain_clients()
 
 
 # The whole account, on the bench
