@@ -21,6 +21,8 @@ from tests.aws.bench.world import ResetError, World, end_group
 
 BASE = "/opt/ml"
 BATCH = 0.1
+# What the training toolkit says before the user's own program says anything.
+TOOLKIT = b"Invoking user script"
 
 
 class Container:
@@ -88,6 +90,8 @@ class Container:
             "HOME": str(self.root),
             "TMPDIR": str(self.root / "tmp"),
             "LANG": "C.UTF-8",
+            # The framework images set it, so that the log of a job is that of the moment.
+            "PYTHONUNBUFFERED": "1",
             "SAGEMAKER_BASE_DIR": str(self.ml),
             "AWS_ENDPOINT_URL": self._world.address,
             "AWS_ACCESS_KEY_ID": self._world.identities.key_of(self._role),
@@ -100,7 +104,8 @@ class Container:
     def _read(self, stream: IO[bytes]) -> None:
         for line in stream:
             self._log.add(line.decode(errors="replace").rstrip("\n"))
-            self.first_line.set()
+            if not line.startswith(TOOLKIT):
+                self.first_line.set()
         stream.close()
 
     def wait(self, is_over: Callable[[], bool], seconds: Callable[[], float]) -> int | None:

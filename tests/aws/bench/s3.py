@@ -26,7 +26,7 @@ def ignore_conditional_statements() -> None:
         left = [each for each in document["Statement"] if not each.get("Condition")]
         if not left:
             return access.PermissionResult.NEUTRAL
-        return access.IAMPolicy({**document, "Statement": left}).is_action_permitted(action, resource)
+        return access.IAMPolicy(json.dumps({**document, "Statement": left})).is_action_permitted(action, resource)
 
     bucket.get_permission = permission
 

@@ -19,6 +19,7 @@ from tests.aws.bench.world import World, now
 KIND = "TrainingJob"
 HOST = "algo-1"
 GROUP = "homogeneousCluster"
+SILENCE = 1.0
 
 
 @operation("sagemaker", "CreateTrainingJob")
@@ -138,13 +139,15 @@ def one_attempt(job: Job, program: list[str], checkpoints: Path, attempt: int) -
 
 
 def expect_interruption(job: Job, container: Container) -> None:
-    """Interrupt a spot job at its first line, when the test has asked for it."""
+    """Interrupt a spot job when its own program has said something, or nothing for a second, if the test wants it."""
     settings = job.world.settings
     if not job.shown.get("EnableManagedSpotTraining") or settings.spot_interruptions < 1:
         return
     settings.spot_interruptions -= 1
     job.has_capacity = settings.spot_capacity
-    job.world.until(container.first_line.is_set, lambda: 30)
+    process = container.process
+    assert process is not None
+    job.world.until(lambda: container.first_line.is_set() or process.poll() is not None, lambda: SILENCE)
     job.is_interrupted.set()
 
 
