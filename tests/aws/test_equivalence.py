@@ -1,92 +1,59 @@
 """The same inputs give the same decisions and the same end state, wherever the work is done."""
 
-import shutil
-import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import cache
+import fcntl
+import json
+import os
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from everfit.adapters.memory.endpoints import MemoryEndpoints
-from everfit.adapters.memory.inbox import MemoryInbox
-from everfit.adapters.memory.outbox import MemoryOutbox
-from everfit.adapters.memory.registry import MemoryRegistry
-from everfit.adapters.memory.run_store import MemoryRunStore
-from everfit.application.ports import Ports
-from everfit.application.workspace import Workspace
-from everfit.bootstrap import open_ports, open_workspace
-from everfit.interfaces.cli.progress import Silence
-from everfit.settings import Settings
-from tests.aws.stages import STORIES, Stage
-from tests.projects import INFERENCE, TRAIN
+from tests.aws.stages import Stage
+from tests.aws.stages_made import by_controller, here, serverless
+from tests.aws.stories import STORIES, Story
 
-PROJECT = """\
-model: line
-task: regression
-data: {source: data/, target: y, id: id}
-train: {script: train.py, timeout: 1m, grace: 1s}
-serve: {script: inference.py}
-gate:
-  - mae <= 5
-  - mae <= champion * 1.1
-environments:
-  production: {endpoint: line, approval: APPROVAL}
-"""
+Reference = Callable[[str], Mapping[str, Any]]
+BACKENDS = ("local", "controller", "serverless")
 
 
-@dataclass
-class LocalStage(Stage):
-    """On this machine: real jobs, a real host, SQLite."""
+@pytest.fixture(scope="session")
+def in_memory(tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    """How each story ends in memory, told once for all processes of a session of tests."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
-    folder: Path
+    def ending(name: str) -> Mapping[str, Any]:
+        kept = shared / f"ending-{name.replace(' ', '-')}.json"
+        with kept.open("a+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            known = file.read()
+            if not known:
+                with here(STORIES[name], tmp_path_factory.mktemp("memory") / "line", in_memory=True) as stage:
+                    STORIES[name].tell(stage)
+                    known = json.dumps(stage.ending())
+                file.write(known)
+        found: Mapping[str, Any] = json.loads(known)
+        return found
 
-    def put(self, name: str, content: str) -> None:
-        (self.folder / "data" / name).write_text(content)
-
-
-def _project(folder: Path, story: str) -> tuple[Workspace, Settings]:
-    (folder / "data").mkdir(parents=True)
-    approval = "manual" if story == "needs approval" else "automatic"
-    (folder / "everfit.yaml").write_text(PROJECT.replace("APPROVAL", approval))
-    (folder / "train.py").write_text(TRAIN)
-    (folder / "inference.py").write_text(INFERENCE)
-    settings = Settings(home=folder / ".everfit", port=None, variables={}, actor="tester")
-    return open_workspace(folder, settings), settings
-
-
-def _in_memory(ports: Ports) -> Ports:
-    """Return the ports with every store, and what serves, in memory."""
-    clock = ports.clock
-    store = MemoryRunStore(clock)
-    registry, inbox, outbox = MemoryRegistry(store, clock), MemoryInbox(store, clock), MemoryOutbox(clock)
-    outbox.follow(store, registry, inbox)
-    return replace(ports, store=store, registry=registry, inbox=inbox, outbox=outbox, endpoints=MemoryEndpoints())
+    return ending
 
 
-def _told(story: str, folder: Path, *, in_memory: bool) -> Mapping[str, Any]:
-    workspace, settings = _project(folder, story)
-    ports = open_ports(workspace, settings, Silence())
-    stage = LocalStage(workspace, _in_memory(ports) if in_memory else ports, folder)
-    try:
-        STORIES[story](stage)
-        return stage.ending()
-    finally:
-        stage.ports.endpoints.stop()
+def stage_on(backend: str, story: Story, folder: Path, request: pytest.FixtureRequest) -> AbstractContextManager[Stage]:
+    if backend == "local":
+        return here(story, folder, in_memory=False)
+    bench, clients = request.getfixturevalue("bench"), request.getfixturevalue("aws_clients")
+    return (by_controller if backend == "controller" else serverless)(story, folder, bench, clients)
 
 
-@cache
-def told_here(story: str) -> Mapping[str, Any]:
-    """Return the ending of the story on this machine."""
-    folder = Path(tempfile.mkdtemp())
-    try:
-        return _told(story, folder / "line", in_memory=False)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("story", STORIES)
-def test_memory_and_this_machine_decide_alike(story: str, tmp_path: Path) -> None:
-    assert _told(story, tmp_path / "line", in_memory=True) == told_here(story)
+def test_a_story_ends_as_it_does_in_memory(
+    story: str, backend: str, in_memory: Reference, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    with stage_on(backend, STORIES[story], tmp_path / "line", request) as stage:
+        STORIES[story].tell(stage)
+        ended = stage.ending()
+    assert ended == in_memory(story)

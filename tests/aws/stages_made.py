@@ -1,0 +1,227 @@
+"""Makes a stage on each backend, with the product's own adapters, and takes it down again."""
+
+from abc import abstractmethod
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+from everfit.adapters.aws.clients import Clients
+from everfit.adapters.aws.database import S3Database
+from everfit.adapters.aws.endpoints import SageMakerEndpoints
+from everfit.adapters.aws.jobs import SageMakerJobs
+from everfit.adapters.aws.listings import S3Listings
+from everfit.adapters.aws.no_folders import NoFolders
+from everfit.adapters.aws.permissions import Role, role_name
+from everfit.adapters.local.listings import LocalListings
+from everfit.adapters.memory.endpoints import MemoryEndpoints
+from everfit.adapters.memory.inbox import MemoryInbox
+from everfit.adapters.memory.outbox import MemoryOutbox
+from everfit.adapters.memory.registry import MemoryRegistry
+from everfit.adapters.memory.run_store import MemoryRunStore
+from everfit.adapters.sql.outbox_rows import notice_of
+from everfit.application.ports import Ports
+from everfit.application.ports.listings import Listings
+from everfit.application.sources.data import DataPorts, DataWatch
+from everfit.application.workspace import Workspace
+from everfit.bootstrap import open_ports, open_workspace
+from everfit.bootstrap_aws.account import place_of
+from everfit.domain.notice import Notice
+from everfit.domain.run import Run
+from everfit.interfaces.cli.progress import Silence
+from everfit.settings import Settings
+from tests.aws.bench.client import Bench, until
+from tests.aws.endings import ENVIRONMENT
+from tests.aws.hosted import QUICK
+from tests.aws.serverless_bench import ServerlessBench
+from tests.aws.stages import Stage
+from tests.aws.stories import Story
+from tests.aws_bench import BUCKET
+from tests.projects import INFERENCE, TRAIN
+
+PROJECT = """\
+model: line
+task: regression
+data: {source: "SOURCE", target: y, id: id}
+train: {script: train.py, timeout: 1m, grace: 1s, sagemaker: {framework: sklearn, version: 1.4-2}}
+serve: {script: inference.py, sagemaker: {framework: sklearn, version: 1.4-2}}
+gate:
+  - mae <= 5
+  - mae <= champion * 1.1TRIGGERS
+environments:
+  production: {endpoint: line, approval: APPROVALPLACE}
+"""
+ON_AWS = ", backend: sagemaker, aws: {region: us-east-1, bucket: everfit-bench}"
+SCRIPTS: Mapping[str, str] = {"train.py": TRAIN, "inference.py": INFERENCE}
+ROUNDS = 12
+"""Of ticks; a story that has not come to rest by then never will."""
+
+
+def project_text(story: Story, *, on_aws: bool) -> str:
+    """Return the project file, which differs in nothing but where the project is."""
+    source, place = (f"s3://{BUCKET}/rows/", ON_AWS) if on_aws else ("data/", "")
+    text = PROJECT.replace("SOURCE", source).replace("PLACE", place)
+    return text.replace("TRIGGERS", story.triggers).replace("APPROVAL", story.approval)
+
+
+@dataclass
+class Driven(Stage):
+    """A stage whose runs are driven by a process of this machine.
+
+    Args:
+        folder: of the project.
+    """
+
+    folder: Path
+
+    def change(self, name: str, content: str) -> None:
+        (self.folder / name).write_text(content)
+
+    def look(self) -> None:
+        watch = DataWatch(
+            DataPorts(
+                inbox=self.ports.inbox,
+                outbox=self.ports.outbox,
+                listings=self.listings(),
+                folders=NoFolders(),
+                store=self.ports.store,
+                registry=self.ports.registry,
+                data=self.ports.data,
+            )
+        )
+        watch.keep((self.workspace,))
+
+        def is_reported() -> bool:
+            watch.look(self.ports.clock.now())
+            return bool(self.ports.inbox.waiting(self.workspace.model, ENVIRONMENT).backlogs)
+
+        until(is_reported, "news of the data")
+
+    @abstractmethod
+    def listings(self) -> Listings:
+        """Return what lists the data source."""
+
+
+@dataclass
+class LocalStage(Driven):
+    """On this machine: real jobs, a real host, SQLite."""
+
+    def put(self, name: str, content: str) -> None:
+        (self.folder / "data" / name).write_text(content)
+
+    def listings(self) -> Listings:
+        return LocalListings(self.folder / ".everfit")
+
+
+@dataclass
+class ControllerStage(Driven):
+    """A process of this machine drives the loop; state, data and work are on AWS."""
+
+    clients: Clients
+
+    def put(self, name: str, content: str) -> None:
+        self.clients("s3").put_object(Bucket=BUCKET, Key=f"rows/{name}", Body=content.encode())
+
+    def listings(self) -> Listings:
+        return S3Listings(self.clients, place_of(self.environment), self.folder / ".everfit")
+
+
+@dataclass
+class ServerlessStage(Stage):
+    """Nothing of ours stays running: functions, as they were packed, and a state machine."""
+
+    stack: ServerlessBench
+
+    def put(self, name: str, content: str) -> None:
+        self.stack.put(name, content)
+
+    def change(self, name: str, content: str) -> None:
+        self.stack.scripts = {**self.stack.scripts, name: content}
+        self.stack.apply()
+
+    def look(self) -> None:
+        """Do nothing: S3 tells of each object by itself."""
+
+    def settle(self) -> None:
+        for _ in range(ROUNDS):
+            self.stack.tick()
+            self.rest()
+            if not self._is_due():
+                return
+        raise AssertionError(f"Still not at rest: {self.stack.runs()}, {self.stack.executions()}")
+
+    def rest(self) -> None:
+        """Wait until no execution goes on."""
+        until(lambda: "RUNNING" not in self.stack.executions().values(), "executions that end", 60)
+
+    def notices(self) -> Sequence[Notice]:
+        with S3Database(self.stack.clients, self.stack.place).reading() as rows:
+            return [notice_of(row) for row in rows.all("select * from notice", {})]
+
+    def _is_due(self) -> bool:
+        model = self.workspace.model
+        if self.ports.inbox.waiting(model, ENVIRONMENT).backlogs:
+            return True
+        return any(run.ended is None for run in self.stack.runs() if not self._is_asking(run))
+
+    def _is_asking(self, run: Run) -> bool:
+        return run in self.ports.store.waiting(self.workspace.model, ENVIRONMENT)
+
+
+@contextmanager
+def here(story: Story, folder: Path, *, in_memory: bool) -> Generator[Stage]:
+    """Give a stage on this machine."""
+    workspace, settings = _project(story, folder, on_aws=False)
+    ports = open_ports(workspace, settings, Silence())
+    stage = LocalStage(workspace, _in_memory(ports) if in_memory else ports, folder)
+    try:
+        yield stage
+    finally:
+        stage.ports.endpoints.stop()
+
+
+@contextmanager
+def by_controller(story: Story, folder: Path, bench: Bench, clients: Clients) -> Generator[Stage]:
+    """Give a stage whose loop is driven from here and whose work is on the bench."""
+    workspace, settings = _project(story, folder, on_aws=True)
+    bench.role(role_name(place_of(workspace.project.environments[ENVIRONMENT]), Role.JOB))
+    ports = hurried(open_ports(workspace, settings, Silence()), workspace, clients)
+    yield ControllerStage(workspace, ports, folder, clients)
+
+
+@contextmanager
+def serverless(story: Story, folder: Path, bench: Bench, clients: Clients) -> Generator[Stage]:
+    """Give a stage that is a stack on the bench."""
+    workspace, _ = _project(story, folder, on_aws=True)
+    stack = ServerlessBench(bench, clients, project=project_text(story, on_aws=True), scripts=SCRIPTS)
+    ports = hurried(stack.kept.ports, workspace, clients)
+    yield ServerlessStage(stack.kept.workspace, ports, stack)
+
+
+def hurried(ports: Ports, workspace: Workspace, clients: Clients) -> Ports:
+    """Return the ports with those that wait for AWS looking often: the bench is quicker than AWS."""
+    environment = workspace.project.environments[ENVIRONMENT]
+    place = place_of(environment)
+    role = f"arn:aws:iam::123456789012:role/{place.job_role_name}"
+    jobs = SageMakerJobs(clients, place, workspace.project, environment, role, look=timedelta(milliseconds=50))
+    endpoints = SageMakerEndpoints(clients, place, workspace.project, environment, role, QUICK)
+    return replace(ports, jobs=jobs, endpoints=endpoints)
+
+
+def _project(story: Story, folder: Path, *, on_aws: bool) -> tuple[Workspace, Settings]:
+    (folder / "data").mkdir(parents=True)
+    (folder / "everfit.yaml").write_text(project_text(story, on_aws=on_aws))
+    for name, content in SCRIPTS.items():
+        (folder / name).write_text(content)
+    settings = Settings(home=folder / ".everfit", port=None, variables={}, actor="tester")
+    return open_workspace(folder, settings), settings
+
+
+def _in_memory(ports: Ports) -> Ports:
+    """Return the ports with every store, and what serves, in memory."""
+    clock = ports.clock
+    store = MemoryRunStore(clock)
+    registry, inbox, outbox = MemoryRegistry(store, clock), MemoryInbox(store, clock), MemoryOutbox(clock)
+    outbox.follow(store, registry, inbox)
+    return replace(ports, store=store, registry=registry, inbox=inbox, outbox=outbox, endpoints=MemoryEndpoints())
