@@ -11,6 +11,7 @@ from everfit.adapters.aws.clients import Clients
 from everfit.adapters.aws.job_calls import Seen, Service
 from everfit.adapters.aws.job_ends import failed, is_about_image, stopped
 from everfit.adapters.aws.job_requests import sagemaker_name
+from everfit.adapters.aws.job_work import Side, trouble_of
 from everfit.domain.errors import RequestError
 from everfit.domain.job import JobFailure, JobKind, JobSpec, JobState, JobStatus
 from everfit.domain.project import Task
@@ -56,7 +57,7 @@ def spec(works: Works, champion: object = None, **given: Any) -> JobSpec:
 def walked(works: Works, job: str) -> Iterator[JobStatus]:
     """Look at the job as processes do that live for one look."""
     while True:
-        status = works.jobs().wait(job, LOOK / 5)
+        status = works.jobs().wait(job, LOOK)
         yield status
         if status.state is not JobState.RUNNING:
             return
@@ -97,13 +98,10 @@ def test_a_version_that_cannot_be_scored_is_a_result(works: Works) -> None:
     assert evaluation["challenger"]["metrics"]["mae"]["value"] is None
 
 
-def test_a_version_that_was_made_on_a_machine_is_a_result(works: Works) -> None:
-    holdout(works)
-    status = done(works.jobs(), spec(works, side(works.predicting("1"), python="/usr/bin/python3", version=3)))
-    assert status.state is JobState.SUCCEEDED
-    evaluation: Any = works.jobs().report("r1-evaluate", "evaluation.json")
-    assert "it was made on a machine, by /usr/bin/python3" in evaluation["champion"]["error"]
-    assert evaluation["challenger"]["error"] is None
+def test_a_version_that_was_made_on_a_machine_has_no_image_to_be_scored_in() -> None:
+    on_machine = Side(name="champion", archive="s3://b/a", image="/usr/bin/python3", script=None)
+    assert "it was made on a machine, by /usr/bin/python3" in str(trouble_of(on_machine))
+    assert trouble_of(Side(name="champion", archive="s3://b/a", image=SKLEARN, script=None)) is None
 
 
 def test_the_users_own_scorer_scores_each_version_where_it_was_trained(works: Works) -> None:
