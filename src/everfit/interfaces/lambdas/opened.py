@@ -6,6 +6,8 @@ from typing import Final, Protocol
 
 from everfit.application.kept import Kept
 from everfit.bootstrap_aws.serverless import Serverless
+from everfit.domain.errors import EverfitError
+from everfit.interfaces.lambdas.answers import CallError
 from everfit.interfaces.lambdas.log import LambdaProgress
 from everfit.settings import read_settings
 
@@ -29,9 +31,15 @@ def opened(context: LambdaContext, *, watches: bool = False) -> Kept:
 
     Args:
         watches: whether it looks for reasons to retrain.
+
+    Raises:
+        CallError: the project or the state cannot be read.
     """
     owner = f"lambda:{context.function_name}:{context.aws_request_id}"
-    return _serverless().kept(owner=owner, leaving=_leaving(context), watches=watches)
+    try:
+        return _serverless().kept(owner=owner, leaving=_leaving(context), watches=watches)
+    except EverfitError as error:
+        raise CallError(str(error)) from None
 
 
 @cache
