@@ -4,11 +4,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from everfit.adapters.aws.clients import Clients
+from everfit.adapters.aws.job_files import JobFiles
+from everfit.adapters.aws.job_programs import JobPrograms
 from everfit.adapters.aws.job_requests import sagemaker_name
 from everfit.domain.errors import BackendError, BusyError, RequestError
 from everfit.domain.job import JobFailure, JobSpec, JobState, JobStatus
@@ -292,3 +295,23 @@ def test_what_was_asked_for_and_is_damaged_is_told(works: Works) -> None:
     works.put("everfit/runs/r1/r1-train/spec.json", json.dumps({"name": "r1-train"}).encode())
     with pytest.raises(BackendError, match=r"spec\.json is damaged"):
         works.jobs().observe("r1-train")
+
+
+def test_packages_are_sent_once_and_those_of_an_earlier_run_do_without_the_package_index(
+    works: Works, tmp_path: Path
+) -> None:
+    (tmp_path / "everfit.whl").write_bytes(b"wheel")
+    files = JobFiles(works.clients, works.place)
+
+    def unreachable() -> Mapping[str, Path]:
+        raise BackendError("the package index cannot be reached", retryable=True)
+
+    with pytest.raises(BackendError, match="package index"):
+        JobPrograms(files, works.place, unreachable).wheels()
+    folder = JobPrograms(files, works.place, lambda: {"everfit.whl": tmp_path / "everfit.whl"}).wheels()
+    assert works.get(f"{folder}everfit.whl") == b"wheel"
+    before = len(works.bench.calls("s3", "PutObject"))
+    assert JobPrograms(files, works.place, lambda: {"everfit.whl": tmp_path / "everfit.whl"}).wheels() == folder
+    assert JobPrograms(files, works.place, unreachable).wheels() == folder
+    assert JobPrograms(files, works.place).wheels() == folder
+    assert len(works.bench.calls("s3", "PutObject")) == before

@@ -22,7 +22,7 @@ class JobPrograms:
 
     Args:
         make: returns the packages of this Everfit, name of the file -> where it lies; None where they cannot be made,
-            as in a function, and those are used that somebody has sent.
+            as in a function, or need not be: those are used that somebody has sent.
     """
 
     def __init__(self, files: JobFiles, place: AwsPlace, make: Callable[[], Mapping[str, Path]] | None = None) -> None:
@@ -49,8 +49,12 @@ class JobPrograms:
         try:
             return self.send_wheels(make())
         except BackendError:
-            # Without the package index: those of an earlier run do as well, or the image may hold Everfit itself.
-            return self._found_wheels()
+            # Without the package index, those of an earlier run do as well.
+            found = self._found_wheels()
+            if found is None:
+                self._make = make
+                raise
+            return found
 
     def _found_wheels(self) -> str | None:
         try:

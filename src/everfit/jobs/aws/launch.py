@@ -133,8 +133,8 @@ def packages(job: dict[str, Any], work: Path) -> str:
     wheels = sorted(str(path) for path in (work / job["wheels"]).glob("*.whl")) if job.get("wheels") else []
     if not wheels:
         raise LaunchError(
-            f"The image {job.get('image')} does not hold Everfit {job['everfit']}. Install "
-            f"'everfit[aws]=={job['everfit']}' in it, or leave aws.image out.",
+            f"The image {job.get('image')} does not hold Everfit {job['everfit']}, and its packages were not sent. "
+            f"Send them with `everfit apply`, or install 'everfit[aws]=={job['everfit']}' in the image of aws.image.",
             PACKAGES_FAILED,
         )
     site = str(work / "site")
