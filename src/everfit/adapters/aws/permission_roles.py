@@ -30,7 +30,13 @@ WORK: Final = (*STATE, MULTIPART, *READ_DATA, *JOBS, *REGISTRY, *ENDPOINT, *SERV
 STEP: Final = (*WORK, *TELL, log_of("{step_function}"), *VPC)
 CONTROL: Final = (*WORK, *TELL)
 TICK: Final = (*STATE, MULTIPART, *READ_DATA, *REGISTRY, *TELL, *EXECUTE, log_of("{tick_function}"), *VPC)
-EVENTS: Final = (*STATE, *READ_DATA, *REGISTRY, *EXECUTE, log_of("{events_function}"), *VPC)
+# Lambda refuses a dead-letter queue that the function's role may not send to (API reference, CreateFunction).
+DEAD_LETTERS: Final = grant(
+    calls="sqs: SendMessage",
+    resources=(arn("sqs", "{queue}-dead"),),
+    why="a call that was never taken is not lost",
+)
+EVENTS: Final = (*STATE, *READ_DATA, *REGISTRY, *EXECUTE, DEAD_LETTERS, log_of("{events_function}"), *VPC)
 TRIGGER: Final = (
     *STATE,
     *READ_DATA,
@@ -77,11 +83,7 @@ SCHEDULER: Final = (
         ),
         why="schedules and the minute's chores are done",
     ),
-    grant(
-        calls="sqs: SendMessage",
-        resources=(arn("sqs", "{queue}-dead"),),
-        why="a call that was never taken is not lost",
-    ),
+    DEAD_LETTERS,
 )
 
 FUNCTION: Final = (
