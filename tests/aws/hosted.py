@@ -1,6 +1,7 @@
 """An environment whose endpoint is on AWS, and versions that it can serve, for the tests of endpoints."""
 
 import io
+import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -93,8 +94,8 @@ class Hosted:
     uploaded: dict[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
-        self.role = self.bench.role("houses-job")
-        self.function_role = self.bench.role("houses-function", "lambda")
+        self.role = self._role("sagemaker")
+        self.function_role = self._role("lambda")
 
     def endpoints(
         self,
@@ -113,6 +114,14 @@ class Hosted:
         of = environment or _environment()
         assert of.aws is not None
         return FunctionEndpoints(self.clients, of.aws, project or _project(), of, self.function_role, pace)
+
+    def _role(self, service: str) -> str:
+        """Return the ARN of a new role that the service may assume."""
+        principal = {"Service": f"{service}.amazonaws.com"}
+        statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal}
+        trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        made = self.clients("iam").create_role(RoleName=f"houses-{service}", AssumeRolePolicyDocument=trust)
+        return str(made["Role"]["Arn"])
 
     def own_function(self, name: str = "solar", code: str = QUICK_CODE, **settings: Any) -> None:
         """Make a function as its owner did before Everfit came."""
