@@ -172,6 +172,21 @@ REGISTRY: Final = (
 
 _SERVED_CONFIG: Final = (arn("sagemaker", "endpoint-config/{served}*"), arn("sagemaker", "model/{served}*"))
 
+LOOK_AT_ENDPOINT: Final = (
+    grant(
+        calls="sagemaker: DescribeEndpoint DescribeEndpointConfig ListTags",
+        resources=(arn("sagemaker", "endpoint/{endpoint_arn}"), arn("sagemaker", "endpoint-config/*")),
+        why="it is seen what serves after a change that no run has made",
+        when=When.ENDPOINT,
+    ),
+    grant(
+        calls="sagemaker: ListEndpointConfigs",
+        resources=("*",),
+        why="it is seen which versions are held beside the one that serves",
+        when=When.ENDPOINT,
+        wide=NO_NARROWER,
+    ),
+)
 ENDPOINT: Final = (
     grant(
         calls="sagemaker: CreateEndpoint UpdateEndpoint DescribeEndpoint DeleteEndpoint ListTags AddTags",

@@ -10,6 +10,7 @@ from everfit.adapters.aws.permission_grants import (
     EXECUTE,
     HOME,
     JOBS,
+    LOOK_AT_ENDPOINT,
     MULTIPART,
     NO_NARROWER,
     READ_DATA,
@@ -36,7 +37,16 @@ DEAD_LETTERS: Final = grant(
     resources=(arn("sqs", "{queue}-dead"),),
     why="a call that was never taken is not lost",
 )
-EVENTS: Final = (*STATE, *READ_DATA, *REGISTRY, *EXECUTE, DEAD_LETTERS, log_of("{events_function}"), *VPC)
+EVENTS: Final = (
+    *STATE,
+    *READ_DATA,
+    *REGISTRY,
+    *LOOK_AT_ENDPOINT,
+    *EXECUTE,
+    DEAD_LETTERS,
+    log_of("{events_function}"),
+    *VPC,
+)
 TRIGGER: Final = (
     *STATE,
     *READ_DATA,
