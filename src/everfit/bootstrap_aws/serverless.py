@@ -72,11 +72,13 @@ class Serverless:
         from everfit.adapters.local.project_file import read_project  # noqa: PLC0415 - YAML takes a while to load
 
         bundle = found.bundle
-        project = read_project(NOWHERE, self._settings.variables, content=bundle.text.encode())
+        # A function's own AWS_REGION and the like must not take the place of what the project was applied with.
+        variables = {**self._settings.variables, **bundle.variables}
+        project = read_project(NOWHERE, variables, content=bundle.text.encode())
         every = Workspace(folder=bundle.code, project=project)
         environment = environment_of(every, self._place.environment)
         own = alone(every, environment)
-        opened = open_aws(own, self._settings, self._progress, None)
+        opened = open_aws(own, self._settings, self._progress, None, clients=self._clients)
         account = self._clients.account()
         self._listings, registry = opened.listings, opened.ports.registry
         return Kept(

@@ -54,33 +54,41 @@ def open_stack(
     place = place_of(environment)
     clients = Clients(place.region, prepare=prepare)
     account = checked_account(clients, place)
-    home = (settings.home or home_of(Path(workspace.folder))) / "aws"
     return EnvironmentStack(
         clients,
         workspace.project,
         environment,
         account,
-        lambda: _cargo(clients, place, workspace, package, home),
+        lambda: _cargo(clients, place, workspace, settings, package),
         cloud=CloudFormation(clients, interval=interval),
         exclusions=lambda: tuple(exclusions(workspace.project, environment)),
     )
 
 
-def _cargo(clients: Clients, place: AwsPlace, workspace: Workspace, package: Package | None, home: Path) -> Cargo:
-    packed = package or build_package(DownloadedPackages(home / "wheels", LAMBDA))
+def _home(workspace: Workspace, settings: Settings) -> Path:
+    """Return the folder on this machine in which wheels and archives are kept."""
+    return (settings.home or home_of(Path(workspace.folder))) / "aws"
+
+
+def _cargo(
+    clients: Clients, place: AwsPlace, workspace: Workspace, settings: Settings, package: Package | None
+) -> Cargo:
+    packed = package or build_package(DownloadedPackages(_home(workspace, settings) / "wheels", LAMBDA))
     return Cargo(
         package=Parcel(key=packed.key(place), body=packed.content, sha256=hashlib.sha256(packed.content).hexdigest()),
         handlers={Role(name): handler for name, handler in packed.handlers.items()},
-        bundle=lambda: _bundle(clients, place, workspace, home, sends_wheels=package is None),
+        bundle=lambda: _bundle(clients, place, workspace, settings, sends_wheels=package is None),
     )
 
 
 def _bundle(
-    clients: Clients, place: AwsPlace, workspace: Workspace, home: Path, *, sends_wheels: bool
+    clients: Clients, place: AwsPlace, workspace: Workspace, settings: Settings, *, sends_wheels: bool
 ) -> ProjectBundle:
     """Upload the code and what jobs install, and return what puts the project in force."""
+    home = _home(workspace, settings)
     if sends_wheels:
         JobPrograms(JobFiles(clients, place), place).send_wheels(job_wheels(home / "wheels"))
     code = S3Code(clients, place, LocalCode(home.parent), home).freeze(workspace.folder, leave_out=workspace.leave_out)
     text = (Path(workspace.folder) / "everfit.yaml").read_text(encoding="utf-8")
-    return ProjectBundle(text=text, code=code.folder, everfit=__version__)
+    named = {name: value for name, value in settings.variables.items() if f"${{{name}}}" in text}
+    return ProjectBundle(text=text, code=code.folder, everfit=__version__, variables=named)

@@ -6,7 +6,7 @@ It is replaced as a whole, so that a function reads either what was applied befo
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, cast
 
 from everfit.adapters.aws.s3_objects import Put, S3Objects
@@ -31,11 +31,13 @@ class ProjectBundle:
         text: of ``everfit.yaml``.
         code: URL of the archive with the project's code.
         everfit: version that applied it.
+        variables: values of each ``${NAME}`` in the file, as whoever applied it had them; they may be secrets.
     """
 
     text: str
     code: str
     everfit: str
+    variables: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     @property
     def digest(self) -> str:
@@ -47,7 +49,9 @@ class ProjectBundle:
         return self._body()
 
     def _body(self) -> bytes:
-        told = {"form": FORM, "everfit": self.everfit, "code": self.code, "text": self.text}
+        told: dict[str, object] = {"form": FORM, "everfit": self.everfit, "code": self.code, "text": self.text}
+        if self.variables:
+            told["variables"] = dict(self.variables)
         return json.dumps(told, sort_keys=True, indent=1).encode()
 
 
@@ -119,4 +123,9 @@ def _bundle(data: bytes, url: str) -> ProjectBundle:
     form = facts.whole_or_none("form")
     if form is not None and form > FORM:
         raise BackendError(f"{url} was written by a newer Everfit; `everfit apply` with that release mends the stack.")
-    return ProjectBundle(text=facts.text("text"), code=facts.text("code"), everfit=facts.text("everfit"))
+    return ProjectBundle(
+        text=facts.text("text"),
+        code=facts.text("code"),
+        everfit=facts.text("everfit"),
+        variables={name: str(value) for name, value in (facts.mapping_or_none("variables") or {}).items()},
+    )

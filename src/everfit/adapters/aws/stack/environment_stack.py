@@ -17,7 +17,7 @@ from everfit.adapters.aws.stack.cloudformation import CloudFormation, StackState
 from everfit.adapters.aws.stack.disclosures import rights, unprotected
 from everfit.adapters.aws.stack.functions import SIZES
 from everfit.adapters.aws.stack.limits import check_data, check_names
-from everfit.adapters.aws.stack.outside import BucketFacts, bucket_facts, outside
+from everfit.adapters.aws.stack.outside import BucketFacts, bucket_facts, outside, tells_of_objects
 from everfit.adapters.aws.stack.pieces import Template
 from everfit.adapters.aws.stack.price_list import own_prices
 from everfit.adapters.aws.stack.removing import Remains, Remover
@@ -229,10 +229,10 @@ class EnvironmentStack:
 
     def _unprotected(self, bucket: _Bucket) -> tuple[str, ...]:
         own = None if bucket.is_ours else bucket.facts
-        watched = self._blueprint.watched
-        is_other = watched is not None and watched[0] != self._place.bucket
-        data = bucket_facts(self._clients, watched[0], self._place.region) if watched and is_other else None
-        return tuple(unprotected(self._blueprint, own, data))
+        watched, tells = self._blueprint.watched, own is None or own.tells
+        if watched is not None and watched[0] != self._place.bucket:
+            return tuple(unprotected(self._blueprint, own, tells=tells_of_objects(self._clients, watched[0])))
+        return tuple(unprotected(self._blueprint, own, tells=tells))
 
 
 def _prefixes(template: Mapping[str, object]) -> tuple[str, ...]:

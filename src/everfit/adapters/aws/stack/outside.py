@@ -7,7 +7,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from everfit.adapters.aws.clients import Clients
-from everfit.adapters.aws.errors import DENIED, MISSING, code_of, explained, refusal
+from everfit.adapters.aws.errors import DENIED, ELSEWHERE, MISSING, code_of, explained, refusal
 from everfit.adapters.aws.stack.blueprint import Blueprint
 from everfit.adapters.aws.stack.template import PACKAGE_GROUP, TOPIC
 from everfit.domain.aws import AwsPlace, partition_of
@@ -56,6 +56,19 @@ def bucket_facts(clients: Clients, name: str, region: str) -> BucketFacts | None
         versions = s3.get_bucket_versioning(Bucket=name).get("Status")
         tells = "EventBridgeConfiguration" in s3.get_bucket_notification_configuration(Bucket=name)
         return BucketFacts(keeps_versions=versions == "Enabled", tells=tells, has_policy=_has_policy(s3, name))
+
+
+def tells_of_objects(clients: Clients, name: str) -> bool | None:
+    """Tell whether EventBridge is told of a bucket's objects; None when it may not be looked at."""
+    with explained(f"look at the bucket {name}"):
+        try:
+            found = clients("s3").get_bucket_notification_configuration(Bucket=name)
+        except ClientError as error:
+            # The bucket of the data may be somebody else's; that it is there at all is the run's first look.
+            if code_of(error) in DENIED | MISSING | ELSEWHERE | {"NoSuchBucket"}:
+                return None
+            raise
+    return "EventBridgeConfiguration" in found
 
 
 def _has_policy(s3: Any, name: str) -> bool:
