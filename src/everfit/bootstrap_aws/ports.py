@@ -59,7 +59,7 @@ class OnAws:
     archive: EventArchive
 
 
-def open_aws(
+def open_aws(  # noqa: PLR0913 - what it is opened with, and what has been made for it already
     workspace: Workspace,
     settings: Settings,
     progress: Progress,
@@ -67,6 +67,7 @@ def open_aws(
     *,
     owner: str | None = None,
     leaving: Callable[[], bool] = never,
+    clients: Clients | None = None,
 ) -> OnAws:
     """Return the AWS backend of a project whose environments are all on AWS.
 
@@ -74,10 +75,11 @@ def open_aws(
         home: state folder of this machine, for what is copied here for a while; None where the project's code lies in
             the bucket and nothing is frozen here.
         owner: who drives runs; None is this process.
+        clients: of the region of the environments; None makes them.
     """
     usual = _usual(workspace).name
     place = _one_installation(workspace)
-    clients = Clients(place.region)
+    clients = clients or Clients(place.region)
     account = checked_account(clients, place)
     clock, database, scratch = SystemClock(), S3Database(clients, place), _scratch(home)
     store = SqlRunStore(database, clock)
