@@ -146,6 +146,23 @@ def test_what_passes_is_asked_for_again_and_what_does_not_is_raised_without_a_lo
     assert stack.store.run(RUN).state is not RunState.ENDED
 
 
+def test_no_answer_no_error_and_no_log_line_holds_a_secret(capsys: pytest.CaptureFixture[str]) -> None:
+    stack = OnAws()
+    stack.change(secrets=frozenset({"s3cret"}))
+    leak = "https://user:s3cret@storage"
+    told: list[str] = []
+    for error in (BackendError(leak, retryable=True), BackendError(leak), StateError(leak), RequestError(leak)):
+        try:
+            told.append(str(stack.step("snapshot", store=Refusing(error))))
+        except CallError as failure:
+            told.append(str(failure))
+        told.append(str(stack.queue(created("line/a.csv"), inbox=Refusing(error))))
+    printed = capsys.readouterr().out
+    assert "***@storage" in str(told)
+    assert "***@storage" in printed
+    assert "s3cret" not in str(told) + printed
+
+
 def test_a_broken_run_is_ended_by_its_machine() -> None:
     stack = OnAws()
     stack.trigger("one")

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping
 
+from everfit.application.kept import Kept
 from everfit.application.serverless import SHORTEST, Answer, Taken
 from everfit.domain.errors import BackendError, BusyError, EverfitError, FencedError, RequestError
+from everfit.domain.secret import hidden
 
 Json = Mapping[str, object]
 
@@ -27,7 +29,12 @@ def waits(error: EverfitError) -> bool:
     return isinstance(error, (BusyError, FencedError)) or (isinstance(error, BackendError) and error.retryable)
 
 
-def answered(call: Callable[[], Taken], mistaken: Callable[[str], Taken]) -> Json:
+def failed(error: EverfitError, kept: Kept) -> CallError:
+    """Return the error that a caller is given, without the project's secrets."""
+    return CallError(hidden(str(error), kept.workspace.project.secrets))
+
+
+def answered(call: Callable[[], Taken], mistaken: Callable[[str], Taken], kept: Kept) -> Json:
     """Make the call and return its answer.
 
     Args:
@@ -36,15 +43,16 @@ def answered(call: Callable[[], Taken], mistaken: Callable[[str], Taken]) -> Jso
     Raises:
         CallError: what a retry of the caller's may mend.
     """
+    secrets = kept.workspace.project.secrets
     try:
         return rendered(call())
     except EverfitError as error:
+        words = hidden(str(error), secrets)
         if waits(error):
-            return rendered(Taken(answer=Answer.WAITS, seconds=SHORTEST, reason=str(error)))
+            return rendered(Taken(answer=Answer.WAITS, seconds=SHORTEST, reason=words))
         if not isinstance(error, RequestError):
-            raise CallError(str(error)) from None
-        words = str(error)
+            raise CallError(words) from None
     try:
         return rendered(mistaken(words))
     except EverfitError as error:
-        raise CallError(f"{words} And then: {error}") from None
+        raise CallError(f"{words} And then: {hidden(str(error), secrets)}") from None

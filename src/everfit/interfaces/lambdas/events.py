@@ -11,7 +11,7 @@ from everfit.domain.errors import EverfitError, RefusedError, RequestError
 from everfit.domain.outside_event import outside_events, trigger_events
 from everfit.domain.trigger import TriggerEvent
 from everfit.domain.triggers import OtherEvent
-from everfit.interfaces.lambdas.answers import CallError, Json
+from everfit.interfaces.lambdas.answers import CallError, Json, failed
 from everfit.interfaces.lambdas.log import log
 from everfit.interfaces.lambdas.opened import LambdaContext, opened
 
@@ -42,13 +42,13 @@ def handle(event: Mapping[str, object], kept: Kept) -> Json:
         if not listened:
             check(event, kept.place)
     except RequestError as error:
-        log("an event was passed over", why=str(error), id=event.get("id"))
+        log("an event was passed over", why=str(failed(error, kept)), id=event.get("id"))
         return {"effect": "nothing", "words": str(error), "done": "nothing"}
     try:
         effect = _accepted(listened, kept) if listened else _taken(event, kept)
         done = follow(effect, kept)
     except EverfitError as error:
-        raise CallError(str(error)) from None
+        raise failed(error, kept) from None
     log("an event was taken", effect=effect.kind.value, words=effect.words, done=done, id=event.get("id"))
     return {"effect": effect.kind.value, "words": effect.words, "done": done}
 

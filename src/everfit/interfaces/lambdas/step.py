@@ -25,13 +25,12 @@ def handle(event: Mapping[str, object], kept: Kept) -> Json:
         CallError: what a retry may mend.
     """
     asked = Facts("The event", event)
-    place = (kept.workspace, kept.ports)
     if "rollback" in event:
-        back = asked_back(asked.below("rollback"))
-        answer = answered(partial(go_back, back, kept.environment, *place), mistaken=_ended)
+        back = partial(go_back, asked_back(asked.below("rollback")), kept.environment, kept.workspace, kept.ports)
+        answer = answered(back, mistaken=_ended, kept=kept)
     else:
         answer = _of_run(RunId(asked.text("run")), asked, kept)
-    log("a call was answered", **{**event, **answer})
+    log("a call was answered", run=event.get("run"), step=event.get("step"), **answer)
     return answer
 
 
@@ -46,13 +45,21 @@ def asked_back(facts: Facts) -> AskedBack:
 
 
 def _of_run(run: RunId, asked: Facts, kept: Kept) -> Json:
+    return answered(
+        partial(_taken, run, asked, kept),
+        mistaken=lambda words: broken(run, words, kept.workspace, kept.ports),
+        kept=kept,
+    )
+
+
+def _taken(run: RunId, asked: Facts, kept: Kept) -> Taken:
     stranger = _stranger(run, kept)
     if stranger is not None:
-        return answered(partial(_ended, stranger), mistaken=_ended)
-    place = (kept.workspace, kept.ports)
+        return _ended(stranger)
     cause = asked.text_or_none("broken")
-    call = partial(take, run, asked.text("step"), *place) if cause is None else partial(broken, run, cause, *place)
-    return answered(call, mistaken=lambda words: broken(run, words, *place))
+    if cause is not None:
+        return broken(run, cause, kept.workspace, kept.ports)
+    return take(run, asked.text("step"), kept.workspace, kept.ports)
 
 
 def _stranger(run: RunId, kept: Kept) -> str | None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from everfit.application.chores import tick
 from everfit.application.kept import Kept
 from everfit.domain.errors import EverfitError
-from everfit.interfaces.lambdas.answers import CallError, Json
+from everfit.interfaces.lambdas.answers import Json, failed
 from everfit.interfaces.lambdas.log import log
 from everfit.interfaces.lambdas.opened import LambdaContext, opened
 
@@ -25,7 +25,7 @@ def handle(kept: Kept) -> Json:
     try:
         ticked = tick(kept, kept.ports.clock.now())
     except EverfitError as error:
-        raise CallError(str(error)) from None
+        raise failed(error, kept) from None
     if ticked.done or ticked.troubles:
         log("the chores were done", done=dict(ticked.done), troubles=dict(ticked.troubles))
     return {"done": dict(ticked.done), "troubles": dict(ticked.troubles)}

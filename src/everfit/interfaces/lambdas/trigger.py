@@ -13,7 +13,7 @@ from everfit.application.kept import Kept
 from everfit.domain.errors import EverfitError
 from everfit.domain.s3_event import S3Place, s3_events, s3_places
 from everfit.domain.trigger import TriggerEvent
-from everfit.interfaces.lambdas.answers import CallError, Json
+from everfit.interfaces.lambdas.answers import Json, failed
 from everfit.interfaces.lambdas.log import log
 from everfit.interfaces.lambdas.opened import LambdaContext, opened
 
@@ -51,7 +51,7 @@ def _of_schedule(kept: Kept) -> Json:
     try:
         kept.sources["schedules"].look(kept.ports.clock.now())
     except EverfitError as error:
-        raise CallError(str(error)) from None
+        raise failed(error, kept) from None
     _start(kept)
     return {"batchItemFailures": []}
 
@@ -96,7 +96,7 @@ def _accepted(messages: Sequence[_Message], kept: Kept) -> list[str]:
     except EverfitError as error:
         if len(messages) > 1:
             return [name for message in messages for name in _accepted([message], kept)]
-        log("a message could not be taken", message=messages[0].id, why=str(error))
+        log("a message could not be taken", message=messages[0].id, why=str(failed(error, kept)))
         return [messages[0].id]
     log("events were accepted", new=sum(new), known=len(new) - sum(new))
     return []
@@ -107,7 +107,7 @@ def _start(kept: Kept) -> None:
         run = dispatched(kept)
     except EverfitError as error:
         # The events are kept, and each minute somebody looks whether a run may start.
-        log("no run could be started yet", why=str(error))
+        log("no run could be started yet", why=str(failed(error, kept)))
         return
     if run is not None:
         log("a run starts", run=run.id, cause=run.cause)
