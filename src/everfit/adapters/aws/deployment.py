@@ -1,6 +1,6 @@
 """Brings a configuration into service on an endpoint of SageMaker, step by step, and finds its own work again."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
@@ -10,15 +10,16 @@ from everfit.adapters.aws.alarms import Alarms, Watched, drift_alarms, rollout_a
 from everfit.adapters.aws.autoscaling import Autoscaling, declared
 from everfit.adapters.aws.clients import Clients
 from everfit.adapters.aws.documents import first
-from everfit.adapters.aws.endpoint_config import ENVIRONMENT_TAG, MODEL_TAG, USUAL_VARIANT, Hosting
+from everfit.adapters.aws.endpoint_config import USUAL_VARIANT, Hosting
 from everfit.adapters.aws.endpoint_names import parsed, tag_list
 from everfit.adapters.aws.errors import code_of, explained, is_ambiguous, refusal
 from everfit.adapters.aws.intent import Change, Intent, Intents
 from everfit.adapters.aws.models import INVALID, StagedModels, once_it_is_seen
 from everfit.adapters.aws.observing import Observer
+from everfit.adapters.aws.ownership import Ownership
 from everfit.adapters.aws.pace import USUAL_PACE, Pace
 from everfit.adapters.aws.rollout import FAILED, Move, Next, Observed, next_move
-from everfit.domain.errors import RefusedError, RunFailedError
+from everfit.domain.errors import RunFailedError
 from everfit.domain.rollout_plan import AT_ONCE, Rollout, deployment_config
 from everfit.domain.version import Release
 
@@ -67,6 +68,7 @@ class Deployments:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._ownership = Ownership(parts.hosting, parts.models, parts.observer)
 
     def advance(self, name: str, wanted: Wanted, fence: int) -> bool:
         """Do what brings *wanted* into service next; True when it serves, False while that is under way.
@@ -137,7 +139,7 @@ class Deployments:
         parts = self._parts
         if observed is None:
             return
-        self._check_ours(name, observed)
+        self._ownership.check(name, observed)
         self._begin(name, wanted, observed, fence)
         alarms = self._watch(name, observed.variant, wanted)
         kept = self._kept_properties(name, observed, fence)
@@ -169,7 +171,7 @@ class Deployments:
     def _remove(self, name: str, observed: Observed | None) -> None:
         """Delete an endpoint that failed before it ever served; nothing else can be done with it."""
         if observed is not None:
-            self._check_ours(name, observed)
+            self._ownership.check(name, observed)
         with explained(f"delete endpoint {name}, which failed when it was created"):
             self._parts.clients("sagemaker").delete_endpoint(EndpointName=name)
 
@@ -265,26 +267,6 @@ class Deployments:
             "ExcludeRetainedVariantProperties": [{"VariantPropertyType": kind} for kind in excluded],
         }
 
-    def _check_ours(self, name: str, observed: Observed) -> None:
-        """Raise ``RefusedError`` for an endpoint that is another environment's, or that Everfit cannot take over."""
-        hosting, models = self._parts.hosting, self._parts.models
-        tags, own = models.tags(observed.arn), hosting.place.all_tags
-        for tag in (MODEL_TAG, ENVIRONMENT_TAG):
-            if tags.get(tag, own[tag]) != own[tag]:
-                raise RefusedError(
-                    f"Endpoint {name} belongs to {tags.get(MODEL_TAG)} in {tags.get(ENVIRONMENT_TAG)}. Give this "
-                    "environment another endpoint."
-                )
-        if self._parts.observer.serving(name, observed.config) is not None:
-            return
-        config = models.config(observed.config)
-        reason = None if config is None else _obstacle(config)
-        if reason is not None:
-            raise RefusedError(
-                f"Endpoint {name} was made by hand, and Everfit cannot take it over: {reason}. Give this environment "
-                "another endpoint."
-            )
-
     def _finish(self, name: str, wanted: Wanted, intent: Intent, observed: Observed | None, fence: int) -> None:
         """Do what can only be done once it serves, and write down that it does."""
         if observed is None or (intent.change is None and intent.good == wanted.config and intent.scaling is None):
@@ -355,15 +337,3 @@ class Deployments:
         names = [str(each["AlarmName"]) for each in rollout_alarms(watched, named.tail, hosting.environment, {})]
         ringing = [alarm for alarm, state in self._parts.alarms.states(names).items() if state == "ALARM"]
         return f" ({', '.join(sorted(ringing))} rings)" if ringing else ""
-
-
-def _obstacle(config: Mapping[str, Any]) -> str | None:
-    """Return why an endpoint with that configuration cannot be taken over."""
-    variants: Sequence[Mapping[str, Any]] = config["ProductionVariants"]
-    if len(variants) != 1:
-        return f"it has {len(variants)} variants"
-    if config.get("ShadowProductionVariants"):
-        return "it has a shadow variant"
-    if "ServerlessConfig" in variants[0]:
-        return "it is serverless"
-    return None if variants[0].get("ModelName") else "it hosts inference components"

@@ -1,8 +1,5 @@
 """Makes the function of an environment and its published versions, each of which serves one version of the model."""
 
-import hashlib
-import json
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,8 +12,16 @@ from everfit.adapters.aws.documents import below
 from everfit.adapters.aws.endpoint_config import ENVIRONMENT_TAG, MODEL_TAG, Hosting
 from everfit.adapters.aws.errors import code_of, explained, refusal
 from everfit.adapters.aws.function_package import HANDLER, RUNTIME, function_package
+from everfit.adapters.aws.function_settings import (
+    LEAST_STORAGE,
+    OWN_VARIABLES,
+    Model,
+    description,
+    seconds,
+    storage,
+    variables,
+)
 from everfit.adapters.aws.pace import Pace
-from everfit.domain.endpoint import ServedVersion
 from everfit.domain.errors import BackendError, RefusedError, RunFailedError
 
 Document = dict[str, Any]
@@ -29,9 +34,6 @@ THEIRS: Final = "own"
 ATTEMPTS: Final = 5
 PATIENCE: Final = 300.0
 """Seconds that a function may take to become active (Lambda Developer Guide, "Lambda function states")."""
-# Ephemeral storage in MB (Lambda Developer Guide, "Lambda quotas").
-LEAST_STORAGE: Final = 512
-MOST_STORAGE: Final = 10_240
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,19 +44,6 @@ class PublishedVersion:
     version: int
     artifact: str
     description: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
-    """A version of the model and where its bytes are.
-
-    Args:
-        size: of the archive, in bytes.
-    """
-
-    version: ServedVersion
-    url: str
-    size: int
 
 
 class _MovedError(Exception):
@@ -162,7 +151,7 @@ class FunctionVersions:
             "Code": {"ZipFile": function_package().content},
             "Description": f"Serves {hosting.project.model} in {hosting.environment.name}.",
             "Environment": {"Variables": variables(model)},
-            "Timeout": _seconds(hosting),
+            "Timeout": seconds(hosting),
             "MemorySize": function.memory,
             "EphemeralStorage": {"Size": storage(model)},
             "Tags": {**hosting.place.all_tags, CODE_TAG: OURS},
@@ -221,7 +210,7 @@ class FunctionVersions:
         before: Mapping[str, str] = below(environment, "Variables")
         wanted: Document = {}
         # The variables that are given replace all there were (API reference, Environment): others' are sent along.
-        merged = {key: text for key, text in before.items() if key not in _OWN_VARIABLES} | variables(model)
+        merged = {key: text for key, text in before.items() if key not in OWN_VARIABLES} | variables(model)
         if merged != before:
             wanted["Environment"] = {"Variables": merged}
         if is_ours:
@@ -235,8 +224,8 @@ class FunctionVersions:
         wanted: Document = {}
         if configuration.get("MemorySize") != function.memory:
             wanted["MemorySize"] = function.memory
-        if configuration.get("Timeout") != _seconds(self._hosting):
-            wanted["Timeout"] = _seconds(self._hosting)
+        if configuration.get("Timeout") != seconds(self._hosting):
+            wanted["Timeout"] = seconds(self._hosting)
         if [layer["Arn"] for layer in configuration.get("Layers") or ()] != list(function.layers):
             wanted["Layers"] = list(function.layers)
         size = int(below(configuration, "EphemeralStorage").get("Size", LEAST_STORAGE))
@@ -305,44 +294,6 @@ class FunctionVersions:
         time.sleep(min(1.0, self._pace.interval.total_seconds()))
 
 
-_OWN_VARIABLES: Final = ("MODEL_SCRIPT",)
-
-
-def variables(model: Model) -> dict[str, str]:
-    """Return the variables that say which model a function serves."""
-    version = model.version
-    found = {
-        "MODEL_URL": model.url,
-        "MODEL_DIGEST": version.artifact,
-        "MODEL_VERSION": str(version.version),
-        "MODEL_NAME": version.model_name,
-    }
-    return found if version.script is None else {**found, "MODEL_SCRIPT": version.script}
-
-
-def storage(model: Model) -> int:
-    """Return the space below /tmp in MB for an archive and what is in it, or raise ``RefusedError``."""
-    needed = math.ceil(model.size * 3 / 1e6) + 64
-    if needed > MOST_STORAGE:
-        raise RefusedError(
-            f"Version {model.version.version} is too large for a Lambda function, which has {MOST_STORAGE} MB. Use "
-            "hosting: endpoint."
-        )
-    return max(needed, LEAST_STORAGE)
-
-
-def description(model: Model, configuration: Mapping[str, Any]) -> str:
-    """Return what a published version is known by: the model's version, and a digest of everything that it is."""
-    kept = ("CodeSha256", "Environment", "Handler", "Layers", "MemorySize", "Role", "Runtime", "Timeout")
-    settings = json.dumps({key: configuration.get(key) for key in kept}, sort_keys=True, default=str)
-    return f"everfit v{model.version.version} {hashlib.sha256(settings.encode()).hexdigest()[:8]}"
-
-
 def _is_pending(found: Document) -> bool:
     configuration: Mapping[str, Any] = found["Configuration"]
     return configuration.get("State") == "Pending" or configuration.get("LastUpdateStatus") == "InProgress"
-
-
-def _seconds(hosting: Hosting) -> int:
-    # A function runs for 15 minutes at most (Lambda Developer Guide, "Lambda quotas").
-    return min(900, max(1, math.ceil(hosting.environment.function.timeout.total_seconds())))

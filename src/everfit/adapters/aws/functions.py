@@ -14,7 +14,8 @@ from everfit.adapters.aws.clients import Clients
 from everfit.adapters.aws.endpoint_config import Hosting
 from everfit.adapters.aws.errors import code_of, explained
 from everfit.adapters.aws.function_requests import answer_of, http_event, sample_event
-from everfit.adapters.aws.function_versions import GONE, FunctionVersions, Model
+from everfit.adapters.aws.function_settings import Model
+from everfit.adapters.aws.function_versions import GONE, FunctionVersions
 from everfit.adapters.aws.intent import Change, Intent, Intents
 from everfit.adapters.aws.models import PublishedModels
 from everfit.adapters.aws.pace import USUAL_PACE, Pace
