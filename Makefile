@@ -24,13 +24,13 @@ demo: .venv/demo  ## The whole story on real data, in about a minute
 test: .venv/dev  ## Every test, on two cores
 	$(BIN)/pytest -n 2 --dist worksteal
 
-check: .venv/dev  ## Formatter, linter, both type checkers, import rules, docs
+check: .venv/dev  ## Formatter, linter, both type checkers, import rules, docs, and all that AWS is given, unsent
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q tests/docs
+	$(BIN)/pytest -q tests/docs tests/aws/static tests/aws/test_stack_static.py
 
 format: .venv/dev  ## Mend what the formatter and the linter can mend
 	$(BIN)/ruff format
