@@ -4,7 +4,7 @@ BIN := .venv/bin
 # The tests start thousands of processes, none of which should have to compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check format docs clean
+.PHONY: demo aws-bench test check format docs clean
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Everfit needs Python 3.11 or newer; name one: make PYTHON=python3.12")'
@@ -20,6 +20,9 @@ unexport PYTHONDONTWRITEBYTECODE
 
 demo: .venv/demo  ## The whole story on real data, in about a minute
 	$(BIN)/everfit demo build/demo
+
+aws-bench: .venv/dev  ## What stands in for AWS in the guide "On AWS", until Ctrl-C
+	@$(BIN)/python -m tests.aws.bench.guide $(if $(FIRE),fire $(FIRE))$(if $(ALARM),alarm $(ALARM))
 
 test: .venv/dev  ## Every test, on two cores
 	$(BIN)/pytest -n 2 --dist worksteal

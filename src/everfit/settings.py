@@ -26,8 +26,10 @@ class Settings:
         url: address under which people reach the service, for links; None means that nobody has said.
         webhook_secrets: any of them may have signed a webhook; with none, webhooks are refused.
         sns_topics: whose messages are taken, by their ARN.
+        sends_packages: whether Everfit's own packages are sent to jobs on AWS unless they were sent before.
         kept_events: how long an event that has ended stays in the database before it goes to the archive.
         needs_token: whether callers on this machine need a token as well.
+        aws_look: longest time between two looks at a job or a deployment on AWS that is waited for.
     """
 
     home: Path | None
@@ -42,6 +44,8 @@ class Settings:
     webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
     needs_token: bool = False
     kept_events: timedelta = timedelta(days=90)
+    sends_packages: bool = False
+    aws_look: timedelta = timedelta(seconds=10)
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -58,20 +62,25 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         smtp=environment.get("EVERFIT_SMTP") or None,
         url=(environment.get("EVERFIT_URL") or "").rstrip("/") or None,
         webhook_secrets=_listed(environment.get("EVERFIT_WEBHOOK_SECRET")),
-        kept_events=_kept(environment.get("EVERFIT_KEEP_EVENTS")),
+        kept_events=_time(environment, "EVERFIT_KEEP_EVENTS", "90d"),
+        aws_look=_time(environment, "EVERFIT_AWS_LOOK", "10s"),
+        sends_packages=_truth("EVERFIT_SEND_PACKAGES", environment.get("EVERFIT_SEND_PACKAGES"), usual=True),
         needs_token=_truth("EVERFIT_REQUIRE_TOKEN", environment.get("EVERFIT_REQUIRE_TOKEN")),
     )
 
 
-def _kept(text: str | None) -> timedelta:
+def _time(environment: Mapping[str, str], name: str, usual: str) -> timedelta:
+    text = environment.get(name) or usual
     try:
-        return duration(text or "90d")
+        return duration(text)
     except RuleError as error:
-        raise RequestError(f"EVERFIT_KEEP_EVENTS is {text!r}: it must be a time such as 90d.") from error
+        raise RequestError(f"{name} is {text!r}: it must be a time such as {usual}.") from error
 
 
-def _truth(name: str, text: str | None) -> bool:
-    if text not in (None, "", "true", "false", "1", "0"):
+def _truth(name: str, text: str | None, *, usual: bool = False) -> bool:
+    if not text:
+        return usual
+    if text not in ("true", "false", "1", "0"):
         raise RequestError(f"{name} is {text!r}: it must be true or false.")
     return text in ("true", "1")
 

@@ -5,7 +5,7 @@ import re
 
 from tests.aws.bench.call import Call, Document
 from tests.aws.bench.control import command
-from tests.aws.bench.errors import AwsError
+from tests.aws.bench.errors import ACCOUNT, AwsError
 from tests.aws.bench.events import emit
 from tests.aws.bench.operations import operation
 from tests.aws.bench.world import World, now
@@ -218,7 +218,7 @@ def check_body(body: str) -> None:
 def put_dashboard(world: World, call: Call) -> Document:
     name, body = call.params["DashboardName"], call.params["DashboardBody"]
     check_body(body)
-    arn = f"arn:aws:cloudwatch::123456789012:dashboard/{name}"
+    arn = f"arn:aws:cloudwatch::{ACCOUNT}:dashboard/{name}"
     world.table("cloudwatch.dashboards", "")[name] = {
         "DashboardName": name,
         "DashboardArn": arn,

@@ -14,6 +14,7 @@ import boto3
 from botocore.config import Config
 
 from tests.aws.bench import strict
+from tests.aws.bench.errors import ACCOUNT
 from tests.aws.bench.identities import SECRET, USER_KEY
 
 Document = dict[str, Any]
@@ -95,7 +96,7 @@ class Bench:
     def deny(self, service: str, operation: str, times: int = 1_000_000) -> int:
         """Refuse calls as IAM does."""
         code, status = ("AccessDenied", 403) if service in {"s3", "iam", "sns"} else ("AccessDeniedException", 400)
-        message = f"User: arn:aws:iam::123456789012:user/bench is not authorized to perform: {service}:{operation}"
+        message = f"User: arn:aws:iam::{ACCOUNT}:user/bench is not authorized to perform: {service}:{operation}"
         return self.fault(service, operation, code=code, message=message, status=status, times=times)
 
     def expire(self, times: int = 1_000_000) -> int:
@@ -132,6 +133,8 @@ class Bench:
         """Return the variables with which an unchanged program works against the bench, as *role* or as the user."""
         return {
             "AWS_ENDPOINT_URL": self.address,
+            # Its containers have the Everfit of the tests; nothing is downloaded for them.
+            "EVERFIT_SEND_PACKAGES": "false",
             "AWS_ACCESS_KEY_ID": USER_KEY if role is None else self.ask("role-key", role=role),
             "AWS_SECRET_ACCESS_KEY": SECRET,
             "AWS_REGION": region,
@@ -199,20 +202,26 @@ class Bench:
 
 
 class RunningBench:
-    """A bench in a process of its own, for a ``with`` statement."""
+    """A bench in a process of its own, for a ``with`` statement.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    Args:
+        port: 0 is a free one.
+        account: whose account it is.
+    """
+
+    def __init__(self, folder: Path, *, port: int = 0, account: str = ACCOUNT) -> None:
+        self._folder, self._port, self._account = folder, port, account
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Bench:
         self._folder.mkdir(parents=True, exist_ok=True)
         errors = (self._folder / "bench.log").open("w")
         program = [sys.executable, "-m", "tests.aws.bench.server", "--state", str(self._folder)]
+        program += ["--port", str(self._port)]
         self._process = subprocess.Popen(
             program,
             cwd=ROOT,
-            env=quiet_environment(),
+            env={**quiet_environment(), "MOTO_ACCOUNT_ID": self._account},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,

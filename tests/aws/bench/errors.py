@@ -1,6 +1,9 @@
 """How an operation of the bench refuses, and how it breaks a connection."""
 
-ACCOUNT = "123456789012"
+import os
+
+# moto reads the same variable.
+ACCOUNT = os.environ.get("MOTO_ACCOUNT_ID", "123456789012")
 
 
 class AwsError(Exception):

@@ -8,7 +8,7 @@ from http.client import HTTPException
 
 from tests.aws.bench.call import Call, Document
 from tests.aws.bench.endpoints import fleet_of
-from tests.aws.bench.errors import AwsError
+from tests.aws.bench.errors import ACCOUNT, AwsError
 from tests.aws.bench.fleets import HEADERS, Fleet, Variant
 from tests.aws.bench.objects import split
 from tests.aws.bench.operations import operation
@@ -23,7 +23,7 @@ def invoke(world: World, call: Call) -> Document:
     name = call.params["EndpointName"]
     endpoint = world.table("sagemaker.endpoints", call.region).get(name)
     if endpoint is None or endpoint["EndpointStatus"] not in {"InService", "Updating", "UpdateRollbackFailed"}:
-        raise AwsError("ValidationError", f"Endpoint {name} of account 123456789012 not found.")
+        raise AwsError("ValidationError", f"Endpoint {name} of account {ACCOUNT} not found.")
     fleet = chosen_fleet(endpoint)
     variant = chosen_variant(fleet, call.params.get("TargetVariant"))
     sent = {shown: call.headers[name] for name, shown in HEADERS.items() if name in call.headers}

@@ -1,7 +1,7 @@
 """Service Quotas: the quotas that the settings name, and one for each instance type beside them."""
 
 from tests.aws.bench.call import Call, Document
-from tests.aws.bench.errors import AwsError
+from tests.aws.bench.errors import ACCOUNT, AwsError
 from tests.aws.bench.operations import operation
 from tests.aws.bench.world import World
 
@@ -20,7 +20,7 @@ def quotas(world: World, call: Call) -> list[Document]:
             "ServiceName": "Amazon SageMaker",
             "QuotaName": name,
             "QuotaCode": f"L-{sum(name.encode()) * 7919 % 0xFFFFFFFF:08X}",
-            "QuotaArn": f"arn:aws:servicequotas:{call.region}:123456789012:sagemaker/{name.replace(' ', '-')}",
+            "QuotaArn": f"arn:aws:servicequotas:{call.region}:{ACCOUNT}:sagemaker/{name.replace(' ', '-')}",
             "Value": float(value),
             "Unit": "None",
             "Adjustable": True,

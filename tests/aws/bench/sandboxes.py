@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from threading import Lock, Thread
 from typing import IO
@@ -40,6 +42,22 @@ def library_folder(world: World) -> Path:
             (fresh / source.name).symlink_to(source)
         fresh.rename(folder)
     return folder
+
+
+def task_folders(code: Path) -> list[Path]:
+    """Return where a function's code lies, after what takes the place of packages compiled for another Python.
+
+    A package is made for the Python of Lambda's runtime, and this machine may have another one.
+    """
+    foreign = [each for each in sorted(code.glob("*/*.so")) if not each.name.endswith(tuple(EXTENSION_SUFFIXES))]
+    here = code.with_name(f"{code.name}-here")
+    for name in {each.parent.name for each in foreign}:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.origin is not None and not (here / name).exists():
+            here.mkdir(exist_ok=True)
+            with suppress(FileExistsError):
+                (here / name).symlink_to(Path(spec.origin).parent)
+    return [here, code] if here.exists() else [code]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -149,9 +167,10 @@ def started(world: World, region: str, version: Document) -> Sandbox:
     folder = world.new_folder("sandboxes")
     reading, writing = os.pipe()
     libraries = library_folder(world)
+    folders = os.pathsep.join(map(str, task_folders(Path(version["_code"]))))
     boot = [sys.executable, "-I", "-S", "-B", str(PROGRAMS / "lambda_boot.py")]
     process = subprocess.Popen(
-        [*boot, version["_code"], str(libraries), version["Handler"], str(writing)],
+        [*boot, folders, str(libraries), version["Handler"], str(writing)],
         env=variables(world, region, version, place, folder),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -1,8 +1,8 @@
 """The runtime of a Python function: import the handler once, then answer one event after another.
 
 Started as ``python -I -S lambda_boot.py TASK_DIR LIBRARY_DIR HANDLER NUMBER``: nothing can be imported but the standard
-library, what the function's own zip has, and what AWS puts into its runtime. Events come as lines on the standard
-input, answers go as lines to file descriptor NUMBER.
+library, what the function's own zip has, and what AWS puts into its runtime. Of several TASK_DIRs, joined as in PATH,
+the last is that of the zip. Events come as lines on the standard input, answers go as lines to file descriptor NUMBER.
 """
 
 import importlib
@@ -67,9 +67,10 @@ def answer(function: Any, told: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     task, libraries, handler = sys.argv[1:4]
-    sys.path[:0] = [task]
+    folders = task.split(os.pathsep)
+    sys.path[:0] = folders
     sys.path.append(libraries)
-    os.chdir(task)
+    os.chdir(folders[-1])
     function, missing = find(handler)
     with os.fdopen(int(sys.argv[4]), "w") as answers:
         answers.write(json.dumps({"ready": True}) + "\n")

@@ -3,6 +3,7 @@
 import json
 
 from tests.aws.bench.call import Document
+from tests.aws.bench.errors import ACCOUNT
 from tests.aws.bench.stacks.kinds import KINDS, Kind, Made, Place
 
 
@@ -129,7 +130,7 @@ def queue_settings(given: Document) -> dict[str, str]:
 
 def queue_made(place: Place, url: str) -> Made:
     name = url.rpartition("/")[2]
-    arn = f"arn:aws:sqs:{place.region}:123456789012:{name}"
+    arn = f"arn:aws:sqs:{place.region}:{ACCOUNT}:{name}"
     return url, {"Arn": arn, "QueueName": name, "QueueUrl": url}
 
 

@@ -5,11 +5,12 @@ import re
 from typing import Any
 
 from tests.aws.bench.call import Document
+from tests.aws.bench.errors import ACCOUNT
 from tests.aws.bench.stacks.kinds import KINDS, Kind, Made, Place, chosen
 
 
 def rule_made(place: Place, name: str) -> Made:
-    return name, {"Arn": f"arn:aws:events:{place.region}:123456789012:rule/{name}"}
+    return name, {"Arn": f"arn:aws:events:{place.region}:{ACCOUNT}:rule/{name}"}
 
 
 def create_rule(place: Place, given: Document) -> Made:
@@ -146,7 +147,7 @@ def put_alarm(place: Place, name: str, old: Document, new: Document) -> Made:
     watch, tags = place.client("cloudwatch"), {"Tags": place.all_tags(new)} if not old else {}
     put = watch.put_composite_alarm if "AlarmRule" in new else watch.put_metric_alarm
     put(AlarmName=name, **alarm_settings(new), **tags)
-    return name, {"Arn": f"arn:aws:cloudwatch:{place.region}:123456789012:alarm:{name}"}
+    return name, {"Arn": f"arn:aws:cloudwatch:{place.region}:{ACCOUNT}:alarm:{name}"}
 
 
 def delete_alarm(place: Place, name: str, given: Document) -> None:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from tests.aws.bench.call import Document
+from tests.aws.bench.errors import ACCOUNT
 from tests.aws.bench.stacks.kinds import KINDS, Kind, Made, Place, chosen, tag_map
 
 BLOCK = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
@@ -156,7 +157,7 @@ def delete_key_alias(place: Place, name: str, given: Document) -> None:
 
 
 def log_group_attributes(place: Place, name: str) -> Document:
-    return {"Arn": f"arn:aws:logs:{place.region}:123456789012:log-group:{name}:*"}
+    return {"Arn": f"arn:aws:logs:{place.region}:{ACCOUNT}:log-group:{name}:*"}
 
 
 def create_log_group(place: Place, given: Document) -> Made:
