@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from everfit.domain.aws_schedule import scheduler_expressions
@@ -13,7 +13,7 @@ from everfit.domain.schedule import Timetable, check_schedule, times_of
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def ticks(text: str, days: int = 62) -> set[datetime]:
+def ticks(text: str, days: int = 35) -> set[datetime]:
     timetable = Timetable(times=times_of(text), zone=UTC, anchor=START)
     found, at = set[datetime](), timetable.next_after(START)
     while at is not None and at <= START + timedelta(days=days):
@@ -53,6 +53,7 @@ def fields(low: int, high: int) -> st.SearchStrategy[str]:
     )
 
 
+@settings(deadline=None)
 @given(st.tuples(fields(0, 59), fields(0, 23), fields(1, 31), fields(1, 2), fields(0, 6)))
 def test_scheduler_calls_at_every_time_of_a_line_and_seldom_at_others(parts: tuple[str, ...]) -> None:
     minute, hour, day, month, weekday = parts
@@ -71,6 +72,7 @@ def test_scheduler_calls_at_every_time_of_a_line_and_seldom_at_others(parts: tup
         assert wanted == called
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 59), min_size=1, max_size=30, unique=True))
 def test_minutes_are_the_same_however_they_are_written(minutes: list[int]) -> None:
     line = f"{','.join(map(str, minutes))} 3 * * *"
