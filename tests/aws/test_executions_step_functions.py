@@ -30,10 +30,7 @@ def machine(clients: "Clients") -> str:
 
 @pytest.fixture
 def executions(bench: "Bench", aws_clients: "Clients") -> StepFunctionsExecutions:
-    bench.client("iam").create_role(
-        RoleName="everfit-line-production-machine",
-        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": []}),
-    )
+    bench.role("everfit-line-production-machine", "states")
     arn = machine(aws_clients)
     assert arn == machine_arn(PLACE, aws_clients.account())
     return StepFunctionsExecutions(aws_clients, arn)

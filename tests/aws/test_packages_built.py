@@ -83,7 +83,10 @@ def test_what_is_loaded_only_when_it_is_needed_is_in_the_package_as_well(unpacke
 
 
 NOT_CARRIED = {
+    "everfit.adapters.aws.wheels": "wheels are made on a person's machine",
     "everfit.adapters.local.code": "code is frozen on a person's machine",
+    "everfit.adapters.local.data_source": "data of a machine is uploaded by that machine",
+    "everfit.adapters.local.listings": "data of a machine is watched by that machine",
 }
 
 
