@@ -2,14 +2,15 @@
 
 from everfit.adapters.aws.clients import Clients
 from everfit.adapters.aws.errors import explained
+from everfit.adapters.aws.permissions import Role, role_name
 from everfit.domain.aws import AwsPlace, partition_of
 from everfit.domain.errors import RefusedError
 from everfit.domain.project import Environment
 
 
-def role_arn(place: AwsPlace, account: str) -> str:
-    """Return the role of jobs and of what serves: the one that is named, or the one that the stack makes."""
-    return place.role or f"arn:{partition_of(place.region)}:iam::{account}:role/{place.job_role_name}"
+def role_arn(place: AwsPlace, account: str, role: Role = Role.JOB) -> str:
+    """Return the role of jobs or of what serves: the one that is named, or the one that the stack makes."""
+    return place.role or f"arn:{partition_of(place.region)}:iam::{account}:role/{role_name(place, role)}"
 
 
 def place_of(environment: Environment) -> AwsPlace:

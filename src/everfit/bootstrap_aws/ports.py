@@ -7,6 +7,7 @@ without the other one's packages.
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from everfit.adapters.aws.artifacts import S3Artifacts
@@ -15,8 +16,11 @@ from everfit.adapters.aws.code import S3Code
 from everfit.adapters.aws.data_source import S3DataSource
 from everfit.adapters.aws.database import S3Database
 from everfit.adapters.aws.event_archive import S3EventArchive
+from everfit.adapters.aws.job_programs import Wheels
 from everfit.adapters.aws.listings import S3Listings
 from everfit.adapters.aws.machine import AwsMachine
+from everfit.adapters.aws.pace import Pace
+from everfit.adapters.aws.permissions import Role
 from everfit.adapters.aws.routing import RoutedEndpoints, RoutedJobs
 from everfit.adapters.local.channels import ProgramChannels
 from everfit.adapters.local.clock import SystemClock
@@ -84,8 +88,10 @@ def open_aws(  # noqa: PLR0913 - what it is opened with, and what has been made 
     clock, database, scratch = SystemClock(), S3Database(clients, place), _scratch(home)
     store = SqlRunStore(database, clock)
     registry = with_packages(SqlRegistry(database, clock), clients, workspace.project)
+    wheels = None if home is None or not settings.sends_packages else _wheels(scratch)
     per_environment = [
-        _OnAws(each, workspace.project, clients, account) for each in workspace.project.environments.values()
+        _OnAws(each, workspace.project, clients, account, settings.aws_look, wheels)
+        for each in workspace.project.environments.values()
     ]
     ports = Ports(
         clock=clock,
@@ -122,12 +128,19 @@ def open_aws(  # noqa: PLR0913 - what it is opened with, and what has been made 
 
 @dataclass(frozen=True, slots=True)
 class _OnAws:
-    """What one environment has of its own."""
+    """What one environment has of its own.
+
+    Args:
+        look: longest time between two looks at what is waited for.
+        wheels: the packages of Everfit's own jobs; None takes those that were sent.
+    """
 
     environment: Environment
     project: Project
     clients: Clients
     account: str
+    look: timedelta
+    wheels: Wheels | None
 
     @property
     def name(self) -> str:
@@ -141,18 +154,30 @@ class _OnAws:
         from everfit.adapters.aws.jobs import SageMakerJobs  # noqa: PLC0415 - takes a while to load
 
         place = place_of(self.environment)
-        return SageMakerJobs(self.clients, place, self.project, self.environment, role_arn(place, self.account))
+        role = role_arn(place, self.account)
+        return SageMakerJobs(
+            self.clients, place, self.project, self.environment, role, look=self.look, wheels=self.wheels
+        )
 
     def endpoints(self) -> Endpoints:
         place = place_of(self.environment)
-        role = role_arn(place, self.account)
+        pace = Pace(interval=self.look)
         if self.environment.hosting is Hosting.FUNCTION:
             from everfit.adapters.aws.functions import FunctionEndpoints  # noqa: PLC0415 - takes a while to load
 
-            return FunctionEndpoints(self.clients, place, self.project, self.environment, role)
+            role = role_arn(place, self.account, Role.FUNCTION)
+            return FunctionEndpoints(self.clients, place, self.project, self.environment, role, pace)
         from everfit.adapters.aws.endpoints import SageMakerEndpoints  # noqa: PLC0415 - takes a while to load
 
-        return SageMakerEndpoints(self.clients, place, self.project, self.environment, role)
+        role = role_arn(place, self.account)
+        return SageMakerEndpoints(self.clients, place, self.project, self.environment, role, pace)
+
+
+def _wheels(scratch: Path) -> Wheels:
+    # As below: a function takes the packages that were sent.
+    from everfit.adapters.aws.wheels import JobWheels  # noqa: PLC0415
+
+    return JobWheels(scratch / "wheels")
 
 
 def _local_code(home: Path) -> Code:

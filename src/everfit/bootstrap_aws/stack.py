@@ -16,7 +16,7 @@ from everfit.adapters.aws.project_bundle import ProjectBundle
 from everfit.adapters.aws.stack.cargo import Cargo, Parcel
 from everfit.adapters.aws.stack.cloudformation import CloudFormation
 from everfit.adapters.aws.stack.environment_stack import EnvironmentStack
-from everfit.adapters.aws.wheels import LAMBDA, DownloadedPackages, job_wheels
+from everfit.adapters.aws.wheels import LAMBDA, DownloadedPackages, JobWheels
 from everfit.adapters.local.code import LocalCode
 from everfit.adapters.local.home import home_of
 from everfit.application.ports.stack import Stack
@@ -28,7 +28,7 @@ from everfit.domain.rollout_plan import exclusions
 from everfit.settings import Settings
 
 INTERVAL: Final = 2.0
-"""Seconds between two looks at a stack that changes."""
+"""Longest time between two looks at a stack that changes, in seconds."""
 
 
 def open_stack(
@@ -38,7 +38,7 @@ def open_stack(
     *,
     package: Package | None = None,
     prepare: Callable[[Client], None] | None = None,
-    interval: float = INTERVAL,
+    interval: float | None = None,
 ) -> Stack:
     """Return the infrastructure of an environment.
 
@@ -46,7 +46,7 @@ def open_stack(
         package: that the functions run; None packs this Everfit with what it needs, downloaded for Lambda's platform
             once, and sends what jobs need as well.
         prepare: is given each new client, as to check what is sent with it.
-        interval: seconds between two looks.
+        interval: seconds between two looks; None is what the settings say, and never more than ``INTERVAL``.
 
     Raises:
         RefusedError: the environment is not on AWS, or the credentials are of another account than it names.
@@ -60,7 +60,7 @@ def open_stack(
         environment,
         account,
         lambda: _cargo(clients, place, workspace, settings, package),
-        cloud=CloudFormation(clients, interval=interval),
+        cloud=CloudFormation(clients, interval=interval or min(INTERVAL, settings.aws_look.total_seconds())),
         exclusions=lambda: tuple(exclusions(workspace.project, environment)),
     )
 
@@ -87,7 +87,7 @@ def _bundle(
     """Upload the code and what jobs install, and return what puts the project in force."""
     home = _home(workspace, settings)
     if sends_wheels:
-        JobPrograms(JobFiles(clients, place), place).send_wheels(job_wheels(home / "wheels"))
+        JobPrograms(JobFiles(clients, place), place, JobWheels(home / "wheels")).wheels()
     code = S3Code(clients, place, LocalCode(home.parent), home).freeze(workspace.folder, leave_out=workspace.leave_out)
     text = (Path(workspace.folder) / "everfit.yaml").read_text(encoding="utf-8")
     named = {name: value for name, value in settings.variables.items() if f"${{{name}}}" in text}

@@ -62,7 +62,7 @@ class AwsPlace:
 
     Args:
         account: the only one that may be changed; None is that of the credentials.
-        role: of jobs and of what serves; None is the one that the stack makes, ``job_role_name``.
+        role: of jobs and of what serves; None takes those that the stack makes.
         image: of Everfit's own jobs; None is the usual one of the region.
         volume: disk of Everfit's own jobs, in bytes.
         key: ARN of a KMS key; None leaves encryption to S3.
@@ -94,11 +94,6 @@ class AwsPlace:
     last_trained: str | None = None
     github: GitHubTarget | None = None
     tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-
-    @property
-    def job_role_name(self) -> str:
-        """Name of the role of jobs and of what serves, when the stack makes it."""
-        return f"everfit-{self.model}-{self.environment}-job"
 
     @property
     def home(self) -> str:

@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import Final, Protocol
 
 from everfit import __version__
 from everfit.adapters.aws.job_files import JobFiles
@@ -17,18 +17,31 @@ from everfit.jobs.aws import launch, score, score_own
 _PROGRAMS: Final[tuple[ModuleType, ...]] = (launch, score, score_own, find_modules)
 
 
+class Wheels(Protocol):
+    """The packages of this Everfit, made when they are needed."""
+
+    @property
+    def name(self) -> str:
+        """Another one whenever the packages would be others."""
+        ...
+
+    def made(self) -> Mapping[str, Path]:
+        """Return the packages, by file name."""
+        ...
+
+
 class JobPrograms:
     """Sends each program once, to a folder named by the content of all of them.
 
     Args:
-        make: returns the packages of this Everfit, name of the file -> where it lies; None where they cannot be made,
+        own: the packages of this Everfit, which are sent unless they were sent before; None where they cannot be made,
             as in a function, or need not be: those are used that somebody has sent.
     """
 
-    def __init__(self, files: JobFiles, place: AwsPlace, make: Callable[[], Mapping[str, Path]] | None = None) -> None:
+    def __init__(self, files: JobFiles, place: AwsPlace, own: Wheels | None = None) -> None:
         self._files = files
         self._home = f"{place.home}/packages"
-        self._make = make
+        self._own = own
         self._sent: str | None = None
 
     def programs(self) -> str:
@@ -43,36 +56,31 @@ class JobPrograms:
 
     def wheels(self) -> str | None:
         """Return the URL of the folder with the packages of this Everfit; None when nobody has sent them."""
-        if self._make is None:
-            return self._found_wheels()
-        make, self._make = self._make, None
+        found = self._found_wheels()
+        if self._own is None or found.get("name") == self._own.name:
+            return found.get("folder")
         try:
-            return self.send_wheels(make())
+            return self._send_wheels(self._own)
         except BackendError:
             # Without the package index, those of an earlier run do as well.
-            found = self._found_wheels()
-            if found is None:
-                self._make = make
+            if "folder" not in found:
                 raise
-            return found
+            return found["folder"]
 
-    def _found_wheels(self) -> str | None:
+    def _found_wheels(self) -> Mapping[str, str]:
         try:
-            pointer = json.loads(self._files.read(self._pointer))
+            pointer: dict[str, str] = json.loads(self._files.read(self._pointer))
         except NotFoundError:
-            return None
-        return str(pointer["folder"])
+            return {}
+        return pointer
 
-    def send_wheels(self, wheels: Mapping[str, Path]) -> str:
-        """Send the packages of this Everfit, name of the file -> where it lies; return their folder's URL."""
-        contents = {name: path.read_bytes() for name, path in wheels.items()}
+    def _send_wheels(self, own: Wheels) -> str:
+        contents = {name: path.read_bytes() for name, path in own.made().items()}
         folder = f"{self._home}/wheels/{_digest(contents)}/"
-        if self._found_wheels() == folder:
-            return folder
         for name, content in contents.items():
             self._files.write_once(f"{folder}{name}", content)
         # Last, so that whoever finds it finds all of them.
-        self._files.replace(self._pointer, json.dumps({"folder": folder}).encode())
+        self._files.replace(self._pointer, json.dumps({"folder": folder, "name": own.name}).encode())
         return folder
 
     @property

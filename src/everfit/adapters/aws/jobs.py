@@ -5,9 +5,8 @@ and how it ended is kept once and never changed.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from pathlib import Path
 from typing import Final
 
 from everfit.adapters.aws.clients import Clients
@@ -15,7 +14,7 @@ from everfit.adapters.aws.evaluate_task import EvaluateTask
 from everfit.adapters.aws.job_calls import JobCalls
 from everfit.adapters.aws.job_files import STARTED, JobFiles
 from everfit.adapters.aws.job_logs import JobLogs, from_byte
-from everfit.adapters.aws.job_programs import JobPrograms
+from everfit.adapters.aws.job_programs import JobPrograms, Wheels
 from everfit.adapters.aws.job_requests import Setting
 from everfit.adapters.aws.job_tasks import UNKNOWN, PrepareTask, Task, TrainTask, Workshop
 from everfit.adapters.aws.submission import Submission, check, written
@@ -36,7 +35,7 @@ class SageMakerJobs:
     Args:
         role_arn: the role that jobs act in.
         look: longest time between two looks at a job that is waited for.
-        wheels: makes the packages of Everfit's own jobs; None takes those that ``everfit apply`` has sent.
+        wheels: the packages of Everfit's own jobs; None takes those that ``everfit apply`` has sent.
     """
 
     def __init__(  # noqa: PLR0913 - the first five are what every adapter of an environment is given
@@ -48,7 +47,7 @@ class SageMakerJobs:
         role_arn: str,
         *,
         look: timedelta = LOOK,
-        wheels: Callable[[], Mapping[str, Path]] | None = None,
+        wheels: Wheels | None = None,
     ) -> None:
         self._files = JobFiles(clients, place)
         self._logs = JobLogs(clients, project.secrets)

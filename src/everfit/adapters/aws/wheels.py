@@ -7,6 +7,7 @@ platform that they go to.
 import hashlib
 import importlib.metadata
 import io
+import json
 import subprocess
 import sys
 import tempfile
@@ -179,6 +180,27 @@ def everfit_wheel() -> tuple[str, bytes]:
     lines = [f"{path},sha256={_hash(data)},{len(data)}" for path, data in content.items()]
     record = "\n".join([*lines, f"{label}/RECORD,,", ""])
     return f"everfit-{__version__}-py3-none-any.whl", zipped({**content, f"{label}/RECORD": record.encode()})
+
+
+@dataclass(frozen=True, slots=True)
+class JobWheels:
+    """The wheels of this very Everfit for jobs, made when they are needed.
+
+    Args:
+        cache: folder that keeps what was downloaded.
+    """
+
+    cache: Path
+
+    @property
+    def name(self) -> str:
+        """Another one whenever the wheels would be others; nothing is downloaded to find out."""
+        versions = json.dumps(pinned(OF_JOBS, JOBS)).encode()
+        return digest_of({**everfit_files(), "requirements": versions})[:32]
+
+    def made(self) -> Mapping[str, Path]:
+        """Return the wheels, by file name."""
+        return job_wheels(self.cache)
 
 
 def job_wheels(cache: Path, target: Target = JOBS) -> Mapping[str, Path]:
