@@ -143,5 +143,5 @@ def test_names_are_told_from_each_other() -> None:
     assert place is not None
     names = [role_name(place, role) for role in Role]
     assert len(set(names)) == len(names)
-    assert role_name(place, Role.JOB) == place.job_role_name
+    assert role_name(place, Role.JOB) == f"everfit-{place.model}-{place.environment}-job"
     assert function_name(place, Role.TRIGGER) == place.names.trigger
