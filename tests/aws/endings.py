@@ -5,7 +5,7 @@ What differs for a reason is made alike here and nowhere else:
 - ids of runs, which hold the time and chance: a run is known by its number;
 - the last bits of floating-point numbers, which two machines may round otherwise (``DIGITS``);
 - how often new data was told of: S3 tells of each object, a look at a folder of all that is new at once (``_events``);
-- what a script that failed has printed, of which each place shows another part (``_words``).
+- what a script or a model that failed has said, of which each place shows another part (``_words``).
 """
 
 import json
@@ -22,7 +22,7 @@ from everfit.domain.trigger import EventRecord, TriggerKind
 
 ENVIRONMENT = "production"
 DIGITS = 9
-OF_A_SCRIPT = re.compile(r"^(train failed): .*", re.DOTALL)
+SAID = re.compile(r"(?<=^train failed: ).*|(?<=of the holdout: ).*?Error: [^)\"]*\"?\}?", re.DOTALL)
 
 
 def ending(workspace: Workspace, ports: Ports, told: Sequence[str]) -> Mapping[str, Any]:
@@ -85,7 +85,7 @@ def _version(number: int, workspace: Workspace, ports: Ports) -> Mapping[str, An
         "number": number,
         "standing": placement.standing.value,
         "verdict": placement.verdict.outcome.value,
-        "why": placement.verdict.reason,
+        "why": _words(placement.verdict.reason, {}),
         "rules": [(finding.rule, finding.result.value) for finding in placement.verdict.findings],
         "approved by": None if placement.approval is None else placement.approval.actor,
         "artifact": version.artifact,
@@ -96,7 +96,7 @@ def _version(number: int, workspace: Workspace, ports: Ports) -> Mapping[str, An
 def _words(words: str, number_of: Mapping[str, int]) -> str:
     for run, number in number_of.items():
         words = words.replace(run, f"run {number}")
-    return OF_A_SCRIPT.sub(r"\1", words)
+    return SAID.sub("…", words)
 
 
 def _rounded(value: object) -> object:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from everfit.application.dispatch import dispatch
+from everfit.application.dispatch import Held, dispatch
 from everfit.application.journal import drive
 from everfit.application.ports import Ports
 from everfit.application.releases import Decision, keep, roll_back
@@ -86,8 +86,8 @@ class Stage(ABC):
     def cancel(self, run: Run) -> None:
         cancel(run.id, "ada", "not needed any more", self.ports)
 
-    def approve(self, version: int) -> None:
-        decision = Decision(version=version, approved=True, actor="ada", reason="looks right")
+    def approve(self, version: int, *, approved: bool = True) -> None:
+        decision = Decision(version=version, approved=approved, actor="ada", reason="looked at")
         keep(decision, self.environment, self.workspace, self.ports)
 
     def roll_back(self) -> None:
@@ -110,5 +110,8 @@ class Stage(ABC):
         decided = next((run for run in waiting if is_decided(run, self.ports)), None)
         if decided is not None:
             return decided
-        found = dispatch(model, ENVIRONMENT, self.workspace, self.ports)
-        return found if isinstance(found, Run) else None
+        while isinstance(found := dispatch(model, ENVIRONMENT, self.workspace, self.ports), Held):
+            if found.until is None:
+                return None
+            until(lambda held=found.until: held <= self.ports.clock.now(), "quiet")  # type: ignore[misc]
+        return found

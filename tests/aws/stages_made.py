@@ -13,6 +13,7 @@ from everfit.adapters.aws.endpoints import SageMakerEndpoints
 from everfit.adapters.aws.jobs import SageMakerJobs
 from everfit.adapters.aws.listings import S3Listings
 from everfit.adapters.aws.no_folders import NoFolders
+from everfit.adapters.aws.pace import Pace
 from everfit.adapters.aws.permissions import Role, role_name
 from everfit.adapters.local.listings import LocalListings
 from everfit.adapters.memory.endpoints import MemoryEndpoints
@@ -33,7 +34,6 @@ from everfit.interfaces.cli.progress import Silence
 from everfit.settings import Settings
 from tests.aws.bench.client import Bench, until
 from tests.aws.endings import ENVIRONMENT
-from tests.aws.hosted import QUICK
 from tests.aws.serverless_bench import ServerlessBench
 from tests.aws.stages import Stage
 from tests.aws.stories import Story
@@ -54,6 +54,9 @@ environments:
 """
 ON_AWS = ", backend: sagemaker, aws: {region: us-east-1, bucket: everfit-bench}"
 SCRIPTS: Mapping[str, str] = {"train.py": TRAIN, "inference.py": INFERENCE}
+LOOK = timedelta(milliseconds=200)
+WAITS = 0.06
+"""Of the time that a state machine waits on AWS: looking all the time would take the machine from the work."""
 ROUNDS = 12
 """Of ticks; a story that has not come to rest by then never will."""
 
@@ -194,6 +197,7 @@ def by_controller(story: Story, folder: Path, bench: Bench, clients: Clients) ->
 def serverless(story: Story, folder: Path, bench: Bench, clients: Clients) -> Generator[Stage]:
     """Give a stage that is a stack on the bench."""
     workspace, _ = _project(story, folder, on_aws=True)
+    bench.set(wait_factor=WAITS)
     stack = ServerlessBench(bench, clients, project=project_text(story, on_aws=True), scripts=SCRIPTS)
     ports = hurried(stack.kept.ports, workspace, clients)
     yield ServerlessStage(stack.kept.workspace, ports, stack)
@@ -203,9 +207,9 @@ def hurried(ports: Ports, workspace: Workspace, clients: Clients) -> Ports:
     """Return the ports with those that wait for AWS looking often: the bench is quicker than AWS."""
     environment = workspace.project.environments[ENVIRONMENT]
     place = place_of(environment)
-    role = f"arn:aws:iam::123456789012:role/{place.job_role_name}"
-    jobs = SageMakerJobs(clients, place, workspace.project, environment, role, look=timedelta(milliseconds=50))
-    endpoints = SageMakerEndpoints(clients, place, workspace.project, environment, role, QUICK)
+    role = f"arn:aws:iam::123456789012:role/everfit-{place.model}-{place.environment}-job"
+    jobs = SageMakerJobs(clients, place, workspace.project, environment, role, look=LOOK)
+    endpoints = SageMakerEndpoints(clients, place, workspace.project, environment, role, Pace(interval=LOOK))
     return replace(ports, jobs=jobs, endpoints=endpoints)
 
 

@@ -1,4 +1,8 @@
-"""What may happen to a model, told so that it can happen on every backend."""
+"""What may happen to a model, told so that it can happen on every backend.
+
+A story has several chapters, because what is dear is to set its stage up. Its ending tells of all of them: every run
+with its reason and its steps, every event, every version, and what serves.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +17,8 @@ TIMID = INFERENCE.replace("[row[", "[1 / (row['x'] < 50) * row[")
 """Answers no row whose x is 50 or more."""
 BURST = 30
 
+Chapter = Callable[[Stage], None]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Story:
@@ -22,9 +28,14 @@ class Story:
         triggers: of the project file.
     """
 
-    tell: Callable[[Stage], None]
+    chapters: tuple[Chapter, ...]
     approval: str = "automatic"
     triggers: str = ""
+
+    def tell(self, stage: Stage) -> None:
+        """Have it all happen."""
+        for chapter in self.chapters:
+            chapter(stage)
 
 
 def first_model(stage: Stage) -> None:
@@ -34,34 +45,28 @@ def first_model(stage: Stage) -> None:
     stage.settle()
 
 
+def stale(stage: Stage) -> None:
+    """Nothing is new, so nothing is trained."""
+    stage.trigger("stale")
+    stage.settle()
+
+
 def better(stage: Stage) -> None:
     """More rows make a model that takes over."""
-    first_model(stage)
     stage.put("b.csv", rows(first=100, count=300))
-    stage.trigger("second")
+    stage.trigger("better")
     stage.settle()
+
+
+def rolled_back(stage: Stage) -> None:
+    """The last good version comes back."""
+    stage.roll_back()
 
 
 def worse(stage: Stage) -> None:
     """Spoiled labels make a model that is rejected; the one before keeps serving."""
-    first_model(stage)
     stage.put("b.csv", rows(first=100, count=200, noise=40.0))
-    stage.trigger("second")
-    stage.settle()
-
-
-def broken_data(stage: Stage) -> None:
-    """A column that is gone is turned away before anything is trained."""
-    first_model(stage)
-    stage.put("a.csv", rows().replace("id,x,y", "id,z,y"))
-    stage.trigger("second")
-    stage.settle()
-
-
-def stale(stage: Stage) -> None:
-    """Nothing is new, so nothing is trained."""
-    first_model(stage)
-    stage.trigger("second")
+    stage.trigger("worse")
     stage.settle()
 
 
@@ -74,6 +79,43 @@ def many_events(stage: Stage) -> None:
     stage.settle()
 
 
+def broken_data(stage: Stage) -> None:
+    """A column that is gone is turned away before anything is trained."""
+    stage.put("a.csv", rows().replace("id,x,y", "id,z,y"))
+    stage.trigger("broken")
+    stage.settle()
+    stage.put("a.csv", rows(count=80))
+
+
+def failing_script(stage: Stage) -> None:
+    """A script that fails fails its run and nothing else."""
+    stage.change("train.py", FAILING)
+    stage.trigger("failing")
+    stage.settle()
+
+
+def no_model(stage: Stage) -> None:
+    """A training that leaves no model fails its run, and what served keeps serving."""
+    stage.change("train.py", EMPTY)
+    stage.trigger("empty")
+    stage.settle()
+
+
+def cancelled(stage: Stage) -> None:
+    """A run that is cancelled while it trains ends at once."""
+    stage.change("train.py", ENDLESS)
+    stage.trigger("endless")
+    with stage.settling():
+        stage.cancel(stage.training())
+
+
+def mended(stage: Stage) -> None:
+    """After all that, the script that is as it was makes the next version."""
+    stage.change("train.py", TRAIN)
+    stage.trigger("mended")
+    stage.settle()
+
+
 def burst(stage: Stage) -> None:
     """Many files at once are one run that learns from all of them."""
     for number in range(BURST):
@@ -82,84 +124,49 @@ def burst(stage: Stage) -> None:
     stage.settle()
 
 
-def needs_approval(stage: Stage) -> None:
-    """A person is asked; what is approved is deployed, once."""
-    stage.put("a.csv", rows())
-    stage.trigger("first")
-    stage.settle()
+def approved(stage: Stage) -> None:
+    """What a person approves is deployed, once, however often it is approved."""
     stage.approve(1)
     stage.approve(1)
     stage.settle()
 
 
-def rolled_back(stage: Stage) -> None:
-    """The last good version comes back."""
-    better(stage)
-    stage.roll_back()
+def turned_away(stage: Stage) -> None:
+    """What a person turns away is not deployed, and what served keeps serving."""
+    stage.put("more.csv", rows(first=1000, count=60))
+    stage.trigger("more")
+    stage.settle()
+    stage.approve(2, approved=False)
+    stage.settle()
 
 
-def failing_script(stage: Stage) -> None:
-    """A script that fails fails its run and nothing else; the mended one trains."""
+def timid_champion(stage: Stage) -> None:
+    """A version serves that has never seen great numbers."""
+    stage.change("inference.py", TIMID)
     first_model(stage)
-    stage.change("train.py", FAILING)
-    stage.trigger("second")
-    stage.settle()
-    stage.change("train.py", TRAIN + "# mended\n")
-    stage.trigger("third")
-    stage.settle()
 
 
-def no_model(stage: Stage) -> None:
-    """A training that leaves no model fails its run, and what served keeps serving."""
-    first_model(stage)
-    stage.change("train.py", EMPTY)
-    stage.trigger("second")
-    stage.settle()
-
-
-def cancelled(stage: Stage) -> None:
-    """A run that is cancelled while it trains ends at once, and the next one trains."""
-    stage.put("a.csv", rows())
-    stage.change("train.py", ENDLESS)
-    stage.trigger("first")
-    with stage.settling():
-        stage.cancel(stage.training())
-    stage.change("train.py", TRAIN)
-    stage.trigger("second")
+def champion_broken(stage: Stage) -> None:
+    """The champion fails on the rows of today: a rule that compares with it cannot pass."""
+    stage.change("inference.py", INFERENCE)
+    stage.put("b.csv", rows(first=100, count=100).replace(",7,14", ",70,140"))
+    stage.trigger("great numbers")
     stage.settle()
 
 
 def champion_outgrown(stage: Stage) -> None:
     """The world has changed: the champion is bad by now, and the challenger is not held to what it was once."""
-    first_model(stage)
-    stage.put("a.csv", rows(slope=3.0, count=300))
-    stage.trigger("second")
-    stage.settle()
-
-
-def champion_broken(stage: Stage) -> None:
-    """The champion fails on the rows of today: a rule that compares with it cannot pass."""
-    stage.change("inference.py", TIMID)
-    first_model(stage)
-    stage.change("inference.py", INFERENCE)
-    stage.put("b.csv", rows(first=100, count=300).replace(",7,14", ",70,140"))
-    stage.trigger("second")
+    stage.put("a.csv", rows(slope=3.0, count=200))
+    stage.put("b.csv", rows(first=300, slope=3.0, count=200))
+    stage.trigger("another world")
     stage.settle()
 
 
 STORIES: Mapping[str, Story] = {
-    "first model": Story(tell=first_model),
-    "better": Story(tell=better),
-    "worse": Story(tell=worse),
-    "broken data": Story(tell=broken_data),
-    "stale": Story(tell=stale),
-    "many events": Story(tell=many_events),
-    "burst": Story(tell=burst, triggers="\ntriggers:\n  - data: {quiet_for: 1s}"),
-    "needs approval": Story(tell=needs_approval, approval="manual"),
-    "rolled back": Story(tell=rolled_back),
-    "failing script": Story(tell=failing_script),
-    "no model": Story(tell=no_model),
-    "cancelled": Story(tell=cancelled),
-    "champion outgrown": Story(tell=champion_outgrown),
-    "champion broken": Story(tell=champion_broken),
+    "a life": Story(chapters=(first_model, stale, better, rolled_back, worse)),
+    "troubles": Story(chapters=(many_events, broken_data, failing_script, no_model, cancelled, mended)),
+    "people": Story(
+        chapters=(burst, approved, turned_away), approval="manual", triggers="\ntriggers:\n  - data: {quiet_for: 1s}"
+    ),
+    "champions": Story(chapters=(timid_champion, champion_broken, champion_outgrown)),
 }
