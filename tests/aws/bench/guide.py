@@ -39,6 +39,17 @@ ROLES = ("SageMakerExecutionRole", "plant-doctor-sagemaker")
 TOPICS = ("solar-power-deployed", "solar-power-rejected", "solar-power-failed", "model-drift-alerts")
 IMAGES = (f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/prophet-forecast:latest",)
 PROGRAMS = Path(__file__).parent / "programs"
+FOR_JOBS = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": [f"{service}:*" for service in ("s3", "logs", "cloudwatch", "ecr", "kms", "ec2")],
+            "Resource": "*",
+        }
+    ],
+}
+"""What AWS's own AmazonSageMakerFullAccess gives, and more: a role that a person made."""
 FIRST_LINE = "# The bench runs. Paste this into another terminal; Ctrl-C ends it, and all that is in it."
 BLOCKED = {
     "BlockPublicAcls": True,
@@ -54,6 +65,7 @@ def furnish(bench: Bench) -> None:
         make_bucket(bench, bucket)
     for role in ROLES:
         bench.role(role)
+        bench.client("iam").put_role_policy(RoleName=role, PolicyName="jobs", PolicyDocument=json.dumps(FOR_JOBS))
     for topic in TOPICS:
         bench.client("sns").create_topic(Name=topic)
     for uri in IMAGES:

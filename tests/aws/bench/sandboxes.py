@@ -49,7 +49,9 @@ def task_folders(code: Path) -> list[Path]:
 
     A package is made for the Python of Lambda's runtime, and this machine may have another one.
     """
-    foreign = [each for each in sorted(code.glob("*/*.so")) if not each.name.endswith(tuple(EXTENSION_SUFFIXES))]
+    compiled = [each for each in sorted(code.glob("*/*.so")) if ".cpython-" in each.name]
+    # The first suffix is that of this very interpreter; others fit several.
+    foreign = [each for each in compiled if not each.name.endswith(EXTENSION_SUFFIXES[0])]
     here = code.with_name(f"{code.name}-here")
     for name in {each.parent.name for each in foreign}:
         spec = importlib.util.find_spec(name)

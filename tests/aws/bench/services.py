@@ -27,8 +27,10 @@ MODULES = (
     "state_machines",
     "scheduler",
     "pipelines",
+    "pipeline_callbacks",
     "simulation",
     "quotas",
+    "ecr",
     "stacks.service",
     "stacks.drift",
 )

@@ -54,18 +54,15 @@ def _examined(subject: Subject, role: Role, who: str, principal: str) -> Iterato
         account=subject.account,
         partition=partition_of(subject.place.region),
     )
-    count = 0
+    count, missing = 0, f"what {who} may do cannot be simulated: there is no {principal}"
     for grant in grants_of(role, scope):
         found = looked(
-            "permissions",
-            f"what {principal} may do",
-            partial(_one, subject, grant, who, principal),
-            missing=f"what {who} may do cannot be simulated: there is no {principal}",
+            "permissions", f"what {principal} may do", partial(_one, subject, grant, who, principal), missing=missing
         )
         count += 1
         if found.is_well is not True:
             yield found
-        if found.is_well is None:
+        if found.is_well is None or found.words == missing:
             return
     yield Finding(name="permissions", is_well=True, words=f"{count} groups of calls were tried for {who}")
 

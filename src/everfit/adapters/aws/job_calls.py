@@ -18,6 +18,7 @@ from everfit.adapters.aws.job_requests import MARK, Request
 from everfit.domain.errors import RequestError
 
 TAKEN: Final = "ResourceInUse"
+NO_ROLE: Final = "`everfit apply` makes a role for jobs; aws.role names one that is there."
 ABSENT: Final = frozenset({"ResourceNotFound", "ResourceNotFoundException"})
 
 
@@ -157,7 +158,9 @@ def _clearer(error: ClientError, what: str) -> Exception:
         return NoRoomError(str(translated(error, what)))
     if code_of(error) == "ValidationException":
         told = refusal(error)
-        return RequestError(f"Everfit could not {what}: SageMaker refused it. AWS says: {told.said}")
+        # Without a role, its trust or PassRole, SageMaker says no more than this in its words.
+        to_do = f" {NO_ROLE}" if "could not assume role" in told.said.lower() else ""
+        return RequestError(f"Everfit could not {what}: SageMaker refused it.{to_do} AWS says: {told.said}")
     return error
 
 

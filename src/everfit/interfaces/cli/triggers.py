@@ -1,7 +1,8 @@
 """``trigger`` and ``triggers``: ask for a run, and see what became of everything that asked for one."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -11,6 +12,7 @@ from everfit.application.retraining import environment_of
 from everfit.application.triggering import Demand, request
 from everfit.bootstrap import service_of
 from everfit.domain.amounts import moment
+from everfit.domain.project import Backend
 from everfit.domain.trigger import EventEnd, TriggerKind, Wish
 from everfit.interfaces.cli import exit_codes
 from everfit.interfaces.cli.listing import waiting_words
@@ -27,6 +29,16 @@ from everfit.settings import read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+_THEN: Final[Mapping[Backend, str]] = {
+    Backend.LOCAL: "no service is up here: the next `everfit up` or `everfit run` takes it along",
+    Backend.SAGEMAKER: (
+        "what `everfit apply` has made starts its run within a minute; without it, the next `everfit up` or "
+        "`everfit run` does: everfit triggers"
+    ),
+}
+"""What becomes of an event when no service is seen on this machine."""
 
 
 @click.command("trigger")
@@ -74,7 +86,7 @@ def trigger_command(  # noqa: PLR0913 - one argument an option
     then = (
         f"the service ({service.process}) starts its run when it may: everfit triggers"
         if service
-        else "no service is up here: the next `everfit up` or `everfit run` takes it along"
+        else _THEN[project.ports.backend]
     )
     print(f"{record.event.id} is accepted for {record.event.environment}; {then}")
     return exit_codes.OK
