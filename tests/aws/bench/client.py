@@ -196,9 +196,15 @@ class Bench:
         """Fire a schedule as if its time had come; *time* is what its target is told."""
         self.ask("fire", name=schedule, time=time, region=region)
 
-    def image(self, uri: str, *, train: list[str] | None = None, serve: list[str] | None = None) -> None:
-        """Give an image of one's own local programs; ``train`` and ``serve`` are added as their last argument."""
-        self.ask("image", uri=uri, train=train, serve=serve)
+    def image(
+        self, uri: str, *, train: list[str] | None = None, serve: list[str] | None = None, toolkits: bool = False
+    ) -> None:
+        """Give an image of one's own local programs; ``train`` and ``serve`` are added as their last argument.
+
+        Args:
+            toolkits: whether it has SageMaker's training and inference toolkits, as framework images have.
+        """
+        self.ask("image", uri=uri, train=train, serve=serve, toolkits=toolkits)
 
 
 class RunningBench:

@@ -38,7 +38,6 @@ BUCKETS = (
 ROLES = ("SageMakerExecutionRole", "plant-doctor-sagemaker")
 TOPICS = ("solar-power-deployed", "solar-power-rejected", "solar-power-failed", "model-drift-alerts")
 IMAGES = (f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/prophet-forecast:latest",)
-PROGRAMS = Path(__file__).parent / "programs"
 FOR_JOBS = {
     "Version": "2012-10-17",
     "Statement": [
@@ -85,9 +84,8 @@ def make_bucket(bench: Bench, name: str) -> None:
 
 
 def give_image(bench: Bench, uri: str) -> None:
-    """Give a container of one's own what an image with SageMaker's toolkits has on board."""
-    train, serve = ([sys.executable, str(PROGRAMS / name)] for name in ("train_toolkit.py", "serve.py"))
-    bench.image(uri, train=train, serve=serve)
+    """Push a container of one's own that was built on SageMaker's toolkits."""
+    bench.image(uri, toolkits=True)
     repository, _, tag = uri.partition("/")[2].partition(":")
     ecr = bench.client("ecr")
     ecr.create_repository(repositoryName=repository)

@@ -20,6 +20,11 @@ def is_framework(uri: str) -> bool:
     return FRAMEWORKS.search(uri) is not None
 
 
+def has_toolkits(world: World, uri: str) -> bool:
+    """Return whether the image calls ``train.py`` and ``inference.py`` as SageMaker's toolkits do."""
+    return is_framework(uri) or bool(world.images.get(uri, {}).get("toolkits"))
+
+
 def is_missing(world: World, uri: str, region: str) -> bool:
     """Return whether no repository has the image; one of another region is as good as none."""
     match = ECR.fullmatch(uri)
@@ -31,7 +36,7 @@ def train_program(world: World, uri: str) -> list[str] | None:
     given = world.images.get(uri, {}).get("train")
     if given:
         return [*given, "train"]
-    return [sys.executable, str(PROGRAMS / "train_toolkit.py")] if is_framework(uri) else None
+    return [sys.executable, str(PROGRAMS / "train_toolkit.py")] if has_toolkits(world, uri) else None
 
 
 def serve_program(world: World, uri: str) -> list[str] | None:
@@ -39,4 +44,4 @@ def serve_program(world: World, uri: str) -> list[str] | None:
     given = world.images.get(uri, {}).get("serve")
     if given:
         return [*given, "serve"]
-    return [sys.executable, str(PROGRAMS / "serve.py")] if is_framework(uri) else None
+    return [sys.executable, str(PROGRAMS / "serve.py")] if has_toolkits(world, uri) else None

@@ -10,7 +10,7 @@ from tests.aws.bench.call import Call, Document
 from tests.aws.bench.container import Container
 from tests.aws.bench.control import command
 from tests.aws.bench.errors import invalid
-from tests.aws.bench.images import is_framework, is_missing, train_program
+from tests.aws.bench.images import has_toolkits, is_missing, train_program
 from tests.aws.bench.jobs import Job, going, job_of, new_job, run, stop_job, summaries
 from tests.aws.bench.objects import encryption, fetch, fetch_archive, store, store_archive
 from tests.aws.bench.operations import operation
@@ -220,7 +220,8 @@ def fill(job: Job, container: Container) -> None:
         fetch(s3, source["S3Uri"], folder, source["S3DataType"])
     submitted = str(parameters.get("sagemaker_submit_directory", "")).strip('"')
     submitted = submitted or given.get("Environment", {}).get("SAGEMAKER_SUBMIT_DIRECTORY", "")
-    if submitted.startswith("s3://") and is_framework(given["AlgorithmSpecification"].get("TrainingImage", "")):
+    image = given["AlgorithmSpecification"].get("TrainingImage", "")
+    if submitted.startswith("s3://") and has_toolkits(job.world, image):
         fetch_archive(s3, submitted, ml / "code")
 
 
