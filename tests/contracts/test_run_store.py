@@ -189,6 +189,18 @@ def test_a_run_ends_together_with_the_step_that_ends_it(store: Kept) -> None:
     assert store.steps(RunId("run-1"))[0].result == {"snapshot": "blake3:1"}
 
 
+def test_a_step_under_way_has_failed_when_its_run_ends(store: Kept, clock: SettableClock) -> None:
+    claim = claimed(store)
+    store.begin_step(claim, "snapshot")
+    store.finish_step(claim, "snapshot", {})
+    store.begin_step(claim, "train")
+    store.end(claim, Outcome.CANCELLED, "cancelled by ada")
+    done, under_way = store.steps(RunId("run-1"))
+    assert (done.outcome, done.error) == (StepOutcome.DONE, None)
+    assert (under_way.outcome, under_way.error) == (StepOutcome.FAILED, "cancelled by ada")
+    assert under_way.ended == clock.now()
+
+
 def test_a_run_whose_last_step_cannot_be_finished_does_not_end(store: Kept) -> None:
     claim = claimed(store)
     with pytest.raises(NotFoundError):

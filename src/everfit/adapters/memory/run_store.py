@@ -181,6 +181,9 @@ class MemoryRunStore:
             if last is not None:
                 self.finish_step(claim, *last)
             run = ended(self._claimed_run(claim), outcome, reason, error, self._clock.now())
+            for step in list(self._steps.get(run.id, {}).values()):
+                if step.outcome is StepOutcome.STARTED:
+                    self.fail_step(claim, step.name, reason)
             self._runs[run.id] = run
             self._settled(run)
 

@@ -143,6 +143,20 @@ def end_step(  # noqa: PLR0913 - a row is all of these
     )
 
 
+def fail_started(rows: Statements, run: RunId, error: str, now: datetime) -> None:
+    """Write that what was under way has failed: its run has ended."""
+    rows.write(
+        "update step set outcome = :failed, ended = :ended, error = :error where run = :run and outcome = :started",
+        {
+            "run": run,
+            "failed": StepOutcome.FAILED.value,
+            "started": StepOutcome.STARTED.value,
+            "ended": instant(now),
+            "error": error,
+        },
+    )
+
+
 def open_runs(rows: Statements) -> Sequence[Run]:
     """Return every run that has not ended, of all models, oldest first."""
     return [_run(row) for row in rows.all("select * from run where state <> 'ended' order by place", {})]

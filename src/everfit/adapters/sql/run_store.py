@@ -174,6 +174,7 @@ class SqlRunStore:
                 text = results.written(*last)
                 run_rows.end_step(rows, run.id, last[0], StepOutcome.DONE, self._clock.now(), result=text)
             after = ended(run, outcome, reason, error, self._clock.now())
+            run_rows.fail_started(rows, run.id, reason, self._clock.now())
             run_rows.keep_run(rows, after)
             first, others = (end_of_event(outcome, is_first=is_first) for is_first in (True, False))
             inbox_rows.end_events(rows, after, first=first, others=others, now=self._clock.now())

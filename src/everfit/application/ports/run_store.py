@@ -129,6 +129,8 @@ class RunStore(Protocol):
     ) -> None:
         """End the run and every event merged into it, once; raise ``FencedError`` when the claim is lost.
 
+        A step that was under way has failed by that.
+
         Args:
             last: the step that ended the run and what it gave, written in the same transaction.
         """
