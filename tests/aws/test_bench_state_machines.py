@@ -119,7 +119,18 @@ def test_the_same_start_again_is_the_same_execution(machines: Machines) -> None:
     first = machines.states.start_execution(**given)
     assert machines.states.start_execution(**given)["executionArn"] == first["executionArn"]
     machines.states.stop_execution(executionArn=first["executionArn"])
-    assert machines.end(first["executionArn"])["status"] == "ABORTED"
+    told = machines.end(first["executionArn"])
+    assert told["status"] == "ABORTED", told
+
+
+def test_an_execution_that_is_stopped_in_the_middle_of_a_call_is_aborted(machines: Machines) -> None:
+    held = machines.bench.hang("lambda", "Invoke")
+    given = {"stateMachineArn": machines.make(LOOP), "name": "run-1", "input": '{"run": "r"}'}
+    execution = machines.states.start_execution(**given)["executionArn"]
+    until(lambda: machines.bench.hangs(held), "the call of the function")
+    machines.states.stop_execution(executionArn=execution)
+    machines.bench.release(held, is_answered=True)
+    assert machines.end(execution)["status"] == "ABORTED"
 
 
 def test_an_error_of_a_function_can_be_retried_and_caught(bench: Bench) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -297,21 +297,45 @@ def test_what_was_asked_for_and_is_damaged_is_told(works: Works) -> None:
         works.jobs().observe("r1-train")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Packages:
+    """What there is to send; without a file the package index cannot be reached."""
+
+    name: str
+    file: Path | None = None
+
+    def made(self) -> Mapping[str, Path]:
+        if self.file is None:
+            raise BackendError("the package index cannot be reached", retryable=True)
+        return {self.file.name: self.file}
+
+
 def test_packages_are_sent_once_and_those_of_an_earlier_run_do_without_the_package_index(
     works: Works, tmp_path: Path
 ) -> None:
-    (tmp_path / "everfit.whl").write_bytes(b"wheel")
+    file = tmp_path / "everfit.whl"
+    file.write_bytes(b"wheel")
     files = JobFiles(works.clients, works.place)
 
-    def unreachable() -> Mapping[str, Path]:
-        raise BackendError("the package index cannot be reached", retryable=True)
+    def folder_of(own: Packages | None) -> str | None:
+        return JobPrograms(files, works.place, own).wheels()
 
     with pytest.raises(BackendError, match="package index"):
-        JobPrograms(files, works.place, unreachable).wheels()
-    folder = JobPrograms(files, works.place, lambda: {"everfit.whl": tmp_path / "everfit.whl"}).wheels()
+        folder_of(Packages(name="1"))
+    folder = folder_of(Packages(name="1", file=file))
     assert works.get(f"{folder}everfit.whl") == b"wheel"
     before = len(works.bench.calls("s3", "PutObject"))
-    assert JobPrograms(files, works.place, lambda: {"everfit.whl": tmp_path / "everfit.whl"}).wheels() == folder
-    assert JobPrograms(files, works.place, unreachable).wheels() == folder
-    assert JobPrograms(files, works.place).wheels() == folder
+    assert folder_of(Packages(name="1", file=file)) == folder
+    assert folder_of(Packages(name="2")) == folder
+    assert folder_of(None) == folder
     assert len(works.bench.calls("s3", "PutObject")) == before
+
+
+def test_packages_of_another_release_are_sent_anew(works: Works, tmp_path: Path) -> None:
+    file = tmp_path / "everfit.whl"
+    file.write_bytes(b"old")
+    files = JobFiles(works.clients, works.place)
+    old = JobPrograms(files, works.place, Packages(name="1", file=file)).wheels()
+    file.write_bytes(b"new")
+    new = JobPrograms(files, works.place, Packages(name="2", file=file)).wheels()
+    assert (works.get(f"{old}everfit.whl"), works.get(f"{new}everfit.whl")) == (b"old", b"new")

@@ -20,6 +20,8 @@ import moto.stepfunctions.parser.backend.execution as executions
 from botocore.config import Config
 from moto.core.config import default_user_config
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
+from moto.stepfunctions.parser.asl.eval.environment import Environment
+from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped
 from moto.stepfunctions.parser.asl.parse import preprocessor
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
@@ -47,6 +49,7 @@ def start(world: World) -> None:
     name_errors_of_sdk_calls()
     tell_the_end(world)
     name_executions()
+    stay_stopped()
     world.on_reset.append(stop_all)
 
 
@@ -159,6 +162,18 @@ def name_executions() -> None:
         return original(self, state_machine_arn, name or str(uuid.uuid4()), *given, **named)
 
     backend.start_execution = start_execution
+
+
+def stay_stopped() -> None:
+    """An execution that is stopped in the middle of a call is aborted; in moto the next state's name fails it then."""
+    running: Any = Environment
+    original = running.set_error
+
+    def set_error(self: Any, error: Any) -> None:
+        if not isinstance(self.program_state(), ProgramStopped):
+            original(self, error=error)
+
+    running.set_error = set_error
 
 
 def stop_all() -> None:
