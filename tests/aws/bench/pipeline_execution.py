@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from tests.aws.bench.call import Document
 from tests.aws.bench.events import emit
 from tests.aws.bench.objects import split
+from tests.aws.bench.pipeline_callbacks import ask, tell
 from tests.aws.bench.pipeline_values import ValueFailureError, Values, references
 from tests.aws.bench.world import World, now
 
@@ -20,15 +21,7 @@ GOING = {"Executing", "Stopping"}
 
 
 class StepFailureError(Exception):
-    """A step failed; the message is its reason.
-
-    Args:
-        metadata: what ListPipelineExecutionSteps tells about the job.
-    """
-
-    def __init__(self, message: str, metadata: Document | None = None) -> None:
-        super().__init__(message)
-        self.metadata = metadata or {}
+    """A step failed; the message is its reason."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,11 +93,10 @@ class Execution:
         self.steps.append(entry)
         self._tell_step(entry, step["Type"], "Starting")
         try:
-            entry["Metadata"] = RUNNERS[step["Type"]](self, step)
+            RUNNERS[step["Type"]](self, step, entry)
         except (StepFailureError, ValueFailureError, ClientError) as error:
             status = "Stopped" if self.is_stopped.is_set() else "Failed"
             entry.update(StepStatus=status, FailureReason=str(error), EndTime=now())
-            entry.setdefault("Metadata", getattr(error, "metadata", {}))
             self._tell_step(entry, step["Type"], "Executing")
             raise
         entry.update(StepStatus="Succeeded", EndTime=now())
@@ -122,7 +114,7 @@ class Execution:
         detail |= {"failureReason": entry["FailureReason"]} if "FailureReason" in entry else {}
         emit(self.world, self.region, "aws.sagemaker", STEP_EVENT, detail, [self.shown["PipelineArn"]])
 
-    def job(self, step: Document) -> Document:
+    def job(self, step: Document, entry: Document) -> None:
         """Run the job of a step to its end; stop it when the execution is stopped."""
         kind = f"{step['Type']}Job"
         verb = {"TrainingJob": "training_job", "ProcessingJob": "processing_job"}[kind]
@@ -131,6 +123,7 @@ class Execution:
         sagemaker = self.client("sagemaker")
         arguments = {**self.values.of(step["Arguments"]), f"{kind}Name": name}
         arn = getattr(sagemaker, f"create_{verb}")(**arguments)[f"{kind}Arn"]
+        entry["Metadata"] = {kind: {"Arn": arn}}
         told: Document = {}
         is_told_to_stop = False
         while told.get(f"{kind}Status", "InProgress") in {"InProgress", "Stopping"}:
@@ -141,17 +134,38 @@ class Execution:
                 getattr(sagemaker, f"stop_{verb}")(**{f"{kind}Name": name})
         if told[f"{kind}Status"] != "Completed":
             reason = told.get("FailureReason") or f"{kind} {name} was {told[f'{kind}Status']}."
-            raise StepFailureError(reason, {kind: {"Arn": arn}})
+            raise StepFailureError(reason)
         self.values.steps[step["Name"]] = {**told, "_files": step.get("PropertyFiles", [])}
-        return {kind: {"Arn": arn}}
 
-    def condition(self, step: Document) -> Document:
+    def condition(self, step: Document, entry: Document) -> None:
         given = step["Arguments"]
         is_so = all(self.values.holds(each) for each in given["Conditions"])
+        entry["Metadata"] = {"Condition": {"Outcome": "True" if is_so else "False"}}
         self._run_all(given["IfSteps" if is_so else "ElseSteps"])
-        return {"Condition": {"Outcome": "True" if is_so else "False"}}
 
-    def fail(self, step: Document) -> Document:
+    def callback(self, step: Document, entry: Document) -> None:
+        """Wait for an answer, also when the execution is to stop: then a second message asks for it.
+
+        (API reference, StopPipelineExecution: it "won't stop while a callback step is running".)
+        """
+        arguments, execution = self.values.of(step["Arguments"]), str(self.shown["PipelineExecutionArn"])
+        token, callback = ask(self.world, self.region, self.role, step, arguments, execution)
+        told: Document = {"CallbackToken": token, "SqsQueueUrl": step["SqsQueueUrl"], "OutputParameters": []}
+        entry["Metadata"] = {"Callback": told}
+        is_told_to_stop = False
+        while not callback.is_answered.is_set():
+            self.world.pause(self.world.settings.step)
+            if self.is_stopped.is_set() and not is_told_to_stop:
+                is_told_to_stop = True
+                message = {"token": token, "arguments": arguments, "pipelineExecutionArn": execution}
+                tell(self.world, self.region, self.role, step, message, "Stopping")
+        if callback.failure is not None:
+            raise StepFailureError(callback.failure)
+        told["OutputParameters"] = [{"Name": name, "Value": value} for name, value in callback.given.items()]
+        self.values.steps[step["Name"]] = {"OutputParameters": callback.given}
+
+    def fail(self, step: Document, entry: Document) -> None:
+        del entry
         raise StepFailureError(str(self.values.of(step["Arguments"]["ErrorMessage"])))
 
     def property_file(self, step: str, name: str) -> Any:
@@ -170,6 +184,7 @@ RUNNERS: dict[str, Any] = {
     "Training": Execution.job,
     "Processing": Execution.job,
     "Condition": Execution.condition,
+    "Callback": Execution.callback,
     "Fail": Execution.fail,
 }
 

@@ -13,7 +13,7 @@ from tests.aws.bench.call import Document
 from tests.aws.bench.errors import invalid
 
 VERSION = "2020-12-01"
-KINDS = {"Training", "Processing", "Condition", "Fail"}
+KINDS = {"Training", "Processing", "Condition", "Callback", "Fail"}
 PARAMETERS: dict[str, Callable[[Any], Any]] = {"String": str, "Integer": int, "Float": float, "Boolean": bool}
 PART = re.compile(r"\.?([\w-]+)|\[(?:'([^']+)'|(\d+))\]")
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
@@ -73,6 +73,8 @@ def check_step(step: Document) -> None:
         raise invalid(f"Step {step.get('Name')} has type {step.get('Type')!r}; the bench knows {sorted(KINDS)}.")
     if not re.fullmatch(r"[A-Za-z0-9](-*[A-Za-z0-9])*", str(step.get("Name", ""))) or "Arguments" not in step:
         raise invalid(f"Step {step.get('Name')!r} needs a name of letters, digits and dashes, and Arguments.")
+    if step["Type"] == "Callback" and not str(step.get("SqsQueueUrl", "")).startswith("http"):
+        raise invalid(f"Callback step {step['Name']} needs the URL of a queue.")
 
 
 def references(value: Any) -> Iterator[str]:
