@@ -111,7 +111,7 @@ def way_back(environment: Environment, workspace: Workspace, ports: Ports, to: i
 ROLLBACK: Final = "rolled back by hand"
 
 
-def roll_back(
+def roll_back(  # noqa: PLR0913 - where, by whom, from what, to what, and why
     environment: Environment,
     workspace: Workspace,
     ports: Ports,
@@ -119,8 +119,16 @@ def roll_back(
     actor: str,
     reason: str = ROLLBACK,
     to: int | None = None,
+    leaves: int | None = None,
 ) -> WayBack:
-    """Put the last good version back, whatever else is going on; a run under way is judged anew by its own step."""
+    """Put the last good version back, whatever else is going on; a run under way is judged anew by its own step.
+
+    Args:
+        leaves: the version to go back from; None is the one that serves.
+
+    Raises:
+        RefusedError: there is nothing to go back to, or somebody has gone back from that version meanwhile.
+    """
     if ports.registry.champion(workspace.model, environment.name) is not None:
         # Only a running host can say what it serves.
         ports.endpoints.start()
@@ -134,6 +142,7 @@ def roll_back(
             settle_owed(claim, environment, workspace, ports)
             way = _already_gone(before, environment, workspace, ports, to)
             if way is None:
+                check_leaves(leaves, ports.registry.champion(workspace.model, environment.name))
                 way = way_back(environment, workspace, ports, to)
                 proof = put_back(claim, way.after, environment, workspace, ports)
                 ports.registry.served(claim, proof, reason=reason, actor=actor, roll_back=True)
@@ -141,6 +150,12 @@ def roll_back(
     finally:
         ports.store.release(claim)
     return way
+
+
+def check_leaves(leaves: int | None, champion: int | None) -> None:
+    """Raise ``RefusedError`` when the version that is to be left does not serve any more."""
+    if leaves is not None and champion != leaves:
+        raise RefusedError(f"version {leaves} does not serve any more, so there is nothing to go back from")
 
 
 def _already_gone(

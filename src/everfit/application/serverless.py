@@ -14,7 +14,7 @@ from everfit.application.journal import LEASE, drive
 from everfit.application.loop import LOOP
 from everfit.application.performing import ENDPOINT, JOB, stop
 from everfit.application.ports import Ports
-from everfit.application.releases import ROLLBACK, roll_back
+from everfit.application.releases import ROLLBACK, check_leaves, roll_back
 from everfit.application.retraining import environment_of, is_decided
 from everfit.application.workspace import Workspace
 from everfit.domain.errors import BackendError, BusyError, EverfitError, FencedError, RefusedError, StateError
@@ -134,12 +134,12 @@ def broken(run: RunId, cause: str, workspace: Workspace, ports: Ports) -> Taken:
 def go_back(asked: AskedBack, environment: str, workspace: Workspace, ports: Ports) -> Taken:
     """Roll back, once however often it is asked for."""
     place = environment_of(workspace, environment)
-    champion = ports.registry.champion(workspace.model, environment)
-    if asked.before is not None and champion != asked.before:
-        reason = f"version {asked.before} does not serve any more, so there is nothing to go back from"
-        return Taken(answer=Answer.ENDED, reason=reason)
     try:
-        way = roll_back(place, workspace, ports, actor=asked.actor, reason=asked.reason, to=asked.to)
+        check_leaves(asked.before, ports.registry.champion(workspace.model, environment))
+        # It is looked at once more under the claim: two alarms may ask for the same way back at the same time.
+        way = roll_back(
+            place, workspace, ports, actor=asked.actor, reason=asked.reason, to=asked.to, leaves=asked.before
+        )
     except RefusedError as error:
         return Taken(answer=Answer.ENDED, reason=str(error))
     except (BusyError, FencedError) as error:

@@ -475,6 +475,34 @@ def test_a_rollback_that_is_asked_for_twice_goes_back_once() -> None:
     assert "does not serve any more" in (again.reason or "")
 
 
+def test_of_two_alarms_at_the_same_time_one_goes_back_and_not_both() -> None:
+    world = World()
+    served_twice(world)
+    world.data.rows = 300
+    walked(world, begun(world))
+    assert world.serving() == 3
+    asked = AskedBack(actor="an alarm", before=3)
+
+    class Meanwhile:
+        """The first rollback ends while the second one makes sure that it could go back."""
+
+        left = 1
+
+        def unpacked(self, artifact: str) -> object:
+            if self.left:
+                self.left -= 1
+                go_back(asked, "production", world.workspace, replace(world.ports(), owner="the first"))
+            return world.artifacts.unpacked(artifact)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(world.artifacts, name)
+
+    second = go_back(asked, "production", world.workspace, world.ports(artifacts=Meanwhile()))
+    assert (second.answer, world.serving()) == (Answer.ENDED, 2)
+    assert "does not serve any more" in (second.reason or "")
+    assert world.registry.champion("line", "production") == 2
+
+
 def test_a_rollback_with_nowhere_to_go_ends_with_words() -> None:
     world = World()
     walked(world, begun(world))
