@@ -6,7 +6,7 @@ from typing import Final
 from everfit.application.ports import Claim, Ports
 from everfit.application.serving import sample_of, served_version
 from everfit.application.workspace import Workspace
-from everfit.domain.endpoint import SampleRequest
+from everfit.domain.endpoint import SampleRequest, ServedVersion
 from everfit.domain.errors import BackendError, NotFoundError, RefusedError
 from everfit.domain.project import Environment
 from everfit.domain.run import RunId
@@ -48,10 +48,7 @@ def put_back(claim: Claim, number: int, environment: Environment, workspace: Wor
     Raises:
         BackendError: this process is to leave before the endpoint has changed; whoever asks again goes on.
     """
-    version = ports.registry.version(workspace.model, number)
-    proof = release(version, ports.registry.placement(workspace.model, environment.name, number))
-    folder = ports.artifacts.unpacked(version.artifact)
-    model = served_version(version, folder, workspace.project.serve.workers, _sample(RunId(version.run), ports))
+    model, proof = made_ready(number, environment, workspace, ports)
     while not ports.endpoints.restore(environment.endpoint, model, proof, fence=claim.fence):
         while not ports.endpoints.wait(environment.endpoint, PATIENCE):
             if ports.leaving():
@@ -60,6 +57,17 @@ def put_back(claim: Claim, number: int, environment: Environment, workspace: Wor
                 )
                 raise BackendError(words, retryable=True)
     return proof
+
+
+def made_ready(
+    number: int, environment: Environment, workspace: Workspace, ports: Ports
+) -> tuple[ServedVersion, Release]:
+    """Return the version as an endpoint wants it, its bytes verified, and the proof that it may serve."""
+    version = ports.registry.version(workspace.model, number)
+    proof = release(version, ports.registry.placement(workspace.model, environment.name, number))
+    folder = ports.artifacts.unpacked(version.artifact)
+    sample = _sample(RunId(version.run), ports)
+    return served_version(version, folder, workspace.project.serve.workers, sample), proof
 
 
 def _write_down(claim: Claim, proof: Release, ports: Ports) -> None:

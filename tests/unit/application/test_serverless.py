@@ -86,6 +86,49 @@ class SlowEndpoints:
         return getattr(self._endpoints, name)
 
 
+class MovingEndpoints:
+    """An endpoint that takes a change and comes to it later, whatever becomes of who asked."""
+
+    def __init__(self, endpoints: Any) -> None:
+        self._endpoints = endpoints
+        self._change: Callable[[], object] | None = None
+
+    def arrive(self) -> None:
+        """Have the change that is under way come to its end."""
+        change, self._change = self._change, None
+        if change is not None:
+            change()
+
+    def shift(self, name: str, weights: Any, releases: Any, *, fence: int) -> bool:
+        return self._asked(name, weights, lambda: self._endpoints.shift(name, weights, releases, fence=fence))
+
+    def restore(self, name: str, version: Any, proof: Any, *, fence: int) -> bool:
+        return self._asked(
+            name, {version.version: 1.0}, lambda: self._endpoints.restore(name, version, proof, fence=fence)
+        )
+
+    def wait(self, name: str, patience: timedelta) -> bool:
+        del name, patience
+        return self._change is None
+
+    def _asked(self, name: str, weights: object, change: Callable[[], object]) -> bool:
+        if self._change is not None:
+            return False
+        if self._endpoints.describe(name).weights == weights:
+            return True
+        self._change = change
+        return False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._endpoints, name)
+
+
+def promoted(world: World, version: int) -> RunId:
+    """Begin the promotion of a version from production to live."""
+    request = Request(environment="live", actor="ada", promote=version)
+    return begin(request, world.workspace, world.environment("live"), world.ports()).id
+
+
 def begun(world: World) -> RunId:
     return begin(REQUEST, world.workspace, world.environment(), world.ports()).id
 
@@ -268,6 +311,29 @@ def test_an_endpoint_that_moves_in_many_steps_uses_up_no_attempts(*, is_busy: bo
     taken = walked(world, run, endpoints=SlowEndpoints(world.endpoints, steps=20, is_busy=is_busy))
     assert (taken[-1].outcome, world.serving()) == (Outcome.DEPLOYED, 1)
     assert [record.attempt for record in world.store.steps(run)] == [1] * len(STEPS)
+
+
+def test_a_version_that_is_withdrawn_while_the_endpoint_moves_to_it_is_taken_back() -> None:
+    world = World()
+    served_twice(world)
+    walked(world, promoted(world, 1))
+    assert world.serving("line-live") == 1
+    slow = MovingEndpoints(world.endpoints)
+    run = promoted(world, 2)
+    for step in STEPS[: STEPS.index("deploy")]:
+        called(world, partial(take, run, step, world.workspace, world.ports(endpoints=slow)))
+    under_way = called(world, partial(take, run, "deploy", world.workspace, world.ports(endpoints=slow)))
+    assert under_way.answer is Answer.WAITS
+    go_back(AskedBack(actor="grace", before=2), "production", world.workspace, world.ports())
+    answers = [under_way]
+    while answers[-1].answer is Answer.WAITS:
+        slow.arrive()
+        answers.append(called(world, partial(take, run, "deploy", world.workspace, world.ports(endpoints=slow))))
+        assert len(answers) < 10
+    assert answers[-1].outcome is Outcome.FAILED
+    assert "rolled back in production" in (answers[-1].reason or "")
+    slow.arrive()
+    assert (world.serving("line-live"), world.registry.champion("line", "live")) == (1, 1)
 
 
 def test_a_step_whose_process_never_survives_its_jobs_end_comes_to_an_end() -> None:

@@ -1,5 +1,6 @@
 """Put the version behind the same endpoint: stage, shift, look, write down."""
 
+from everfit.application.owed import made_ready
 from everfit.application.serving import sample_of, served_version
 from everfit.application.step import Answer, AwaitEndpoint, Context, Done, End
 from everfit.domain.errors import RunFailedError
@@ -21,7 +22,7 @@ def deploy(context: Context) -> Answer:
         or _stale_comparison(placement, before, number)
     )
     if late is not None:
-        return End(outcome=Outcome.FAILED, reason=late)
+        return _left(context, before, number, late)
     if not _shift(context, version, proof):
         return AwaitEndpoint(endpoint=environment.endpoint)
     reason = "first version" if before is None else f"passed its gate against version {before}"
@@ -42,6 +43,17 @@ def deploy(context: Context) -> Answer:
             "url": state.url if state else None,
         }
     )
+
+
+def _left(context: Context, champion: int | None, number: int, late: str) -> Answer:
+    """End the run; where the endpoint was on its way to the version already, it goes back first."""
+    endpoints, name = context.ports.endpoints, context.environment.endpoint
+    state = endpoints.describe(name)
+    if champion is not None and champion != number and state is not None and number in state.staged:
+        model, proof = made_ready(champion, context.environment, context.workspace, context.ports)
+        if not endpoints.restore(name, model, proof, fence=context.claim.fence):
+            return AwaitEndpoint(endpoint=name)
+    return End(outcome=Outcome.FAILED, reason=late)
 
 
 def _taken_back(context: Context, champion: int | None, number: int) -> str | None:
