@@ -29,8 +29,8 @@ from everfit.application.sources.data import DataPorts, DataWatch
 from everfit.application.workspace import Workspace
 from everfit.bootstrap import open_ports, open_workspace
 from everfit.bootstrap_aws.account import place_of
+from everfit.domain.inbox import Waiting
 from everfit.domain.notice import Notice
-from everfit.domain.run import Run
 from everfit.interfaces.cli.progress import Silence
 from everfit.settings import Settings
 from tests.aws.bench.client import Bench, until
@@ -58,8 +58,6 @@ SCRIPTS: Mapping[str, str] = {"train.py": TRAIN, "inference.py": INFERENCE}
 LOOK = timedelta(milliseconds=200)
 WAITS = 0.06
 """Of the time that a state machine waits on AWS: looking all the time would take the machine from the work."""
-ROUNDS = 12
-"""Of ticks; a story that has not come to rest by then never will."""
 
 
 def project_text(story: Story, *, on_aws: bool) -> str:
@@ -145,39 +143,36 @@ class ServerlessStage(Stage):
         self.stack.apply()
 
     def look(self) -> None:
-        """Do nothing: S3 tells of each object by itself."""
+        """Wait until S3 has told of something; nobody has to look."""
+        until(lambda: self._waiting().backlogs, "news of the data")
 
     def settle(self) -> None:
-        for _ in range(ROUNDS):
-            self.stack.tick()
-            self.rest()
-            if not self._is_due():
-                return
-        raise AssertionError(f"Still not at rest: {self.stack.runs()}, {self.stack.executions()}")
+        until(self._has_settled, "rest", 100)
 
     def rest(self) -> None:
-        """Wait until no execution goes on; asking all the time would slow them down."""
-
-        def has_ended() -> bool:
-            if "RUNNING" not in self.stack.executions().values():
-                return True
-            time.sleep(LOOK.total_seconds())
-            return False
-
-        until(has_ended, "executions that end", 60)
+        """Wait until no execution goes on."""
+        until(lambda: _late("RUNNING" not in self.stack.executions().values()), "executions that end", 60)
 
     def notices(self) -> Sequence[Notice]:
         with S3Database(self.stack.clients, self.stack.place).reading() as rows:
             return [notice_of(row) for row in rows.all("select * from notice", {})]
 
-    def _is_due(self) -> bool:
-        model = self.workspace.model
-        if self.ports.inbox.waiting(model, ENVIRONMENT).backlogs:
-            return True
-        return any(run.ended is None for run in self.stack.runs() if not self._is_asking(run))
+    def _has_settled(self) -> bool:
+        self.stack.tick()
+        self.rest()
+        asking = self.ports.store.waiting(self.workspace.model, ENVIRONMENT)
+        is_open = any(run.ended is None and run not in asking for run in self.stack.runs())
+        return _late(not is_open and not self._waiting().backlogs)
 
-    def _is_asking(self, run: Run) -> bool:
-        return run in self.ports.store.waiting(self.workspace.model, ENVIRONMENT)
+    def _waiting(self) -> Waiting:
+        return self.ports.inbox.waiting(self.workspace.model, ENVIRONMENT)
+
+
+def _late(is_over: bool) -> bool:
+    """Return *is_over*, after a moment when it is not: looking all the time would slow down what is waited for."""
+    if not is_over:
+        time.sleep(LOOK.total_seconds())
+    return is_over
 
 
 @contextmanager

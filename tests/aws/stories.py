@@ -134,7 +134,7 @@ def approved(stage: Stage) -> None:
 def turned_away(stage: Stage) -> None:
     """What a person turns away is not deployed, and what served keeps serving."""
     stage.put("more.csv", rows(first=1000, count=60))
-    stage.trigger("more")
+    stage.look()
     stage.settle()
     stage.approve(2, approved=False)
     stage.settle()
@@ -166,7 +166,7 @@ STORIES: Mapping[str, Story] = {
     "a life": Story(chapters=(first_model, stale, better, rolled_back, worse)),
     "troubles": Story(chapters=(many_events, broken_data, failing_script, no_model, cancelled, mended)),
     "people": Story(
-        chapters=(burst, approved, turned_away), approval="manual", triggers="\ntriggers:\n  - data: {quiet_for: 1s}"
+        chapters=(burst, approved, turned_away), approval="manual", triggers="\ntriggers:\n  - data: {quiet_for: 3s}"
     ),
     "champions": Story(chapters=(timid_champion, champion_broken, champion_outgrown)),
 }
