@@ -1,8 +1,10 @@
 """How a function finds its project: the one that is in force, kept while it is warm."""
 
+import hashlib
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,13 +21,17 @@ from everfit.adapters.aws.project_bundle import (
 )
 from everfit.adapters.aws.s3_objects import S3Objects
 from everfit.adapters.local.code import LocalCode
+from everfit.application.retraining import Request, begin
 from everfit.bootstrap_aws.serverless import Serverless
 from everfit.domain.errors import BackendError, NotFoundError, ProjectError, RequestError
+from everfit.domain.gate import VerdictOutcome
+from everfit.domain.version import release
 from everfit.interfaces.cli.progress import Silence
 from everfit.settings import Settings
 from tests.aws.bench.strict import install
 from tests.aws.serverless_bench import PROJECT
 from tests.aws_bench import BUCKET, REGION
+from tests.stored import a_placement, a_verdict, a_version
 
 if TYPE_CHECKING:
     from everfit.adapters.aws.clients import Clients
@@ -120,3 +126,50 @@ def test_code_that_was_applied_is_what_a_run_takes(aws_clients: "Clients") -> No
     kept = serverless().kept(owner="tester")
     frozen = kept.ports.code.freeze(kept.workspace.folder)
     assert (frozen.digest, kept.ports.code.text(frozen.folder, "train.py")) == (code.digest, "print('a line')\n")
+
+
+TWO = TEXT.replace(
+    "environments:\n",
+    """environments:
+  staging:
+    backend: sagemaker
+    endpoint: line-staging
+    aws: {region: us-east-1, bucket: everfit-bench}
+""",
+).replace("    approval: automatic\n", "    promote_from: staging\n    approval: manual\n")
+
+
+def test_what_one_stack_says_of_a_shared_package_is_never_the_approval_of_another_environment(
+    aws_clients: "Clients",
+) -> None:
+    """The version serves in staging and waits for a person in production: one package, one approval status."""
+    for name in ("staging", "production"):
+        place = place_in({**VARIABLES, "EVERFIT_ENVIRONMENT": name})
+        write_bundle(S3Objects(aws_clients, place), place, replace(BUNDLE, text=TWO))
+    staging = serverless(EVERFIT_ENVIRONMENT="staging").kept(owner="staging")
+    production = serverless().kept(owner="production")
+    content = b"model 1"
+    digest = hashlib.sha256(content).hexdigest()
+    aws_clients("s3").put_object(
+        Bucket=BUCKET, Key=f"everfit/artifacts/{digest}.tar.gz", Body=content, ChecksumAlgorithm="SHA256"
+    )
+    asks = Request(environment="staging", actor="ada")
+    run = begin(asks, staging.workspace, staging.place.environment, staging.ports).id
+    claim = staging.ports.store.claim("line", "staging", owner="staging", lease=timedelta(seconds=30), run=run)
+    version = a_version(run, f"sha256:{digest}", model="line")
+    passed = a_placement(a_verdict(artifact=version.artifact), environment="staging", model="line")
+    version = staging.ports.registry.register(claim, version, passed)
+    asked = a_placement(a_verdict(VerdictOutcome.NEEDS_APPROVAL, version.artifact), 1, model="line")
+    above = production.ports.store.claim("line", "production", owner="production", lease=timedelta(seconds=30))
+    production.ports.registry.place(above, asked)
+    proof = release(version, staging.ports.registry.placement("line", "staging", 1))
+    staging.ports.registry.served(claim, proof, reason="It is better.", actor="staging")
+    assert staging.repair is not None
+    assert production.repair is not None
+    assert (staging.repair(), production.repair()) == (0, 0)
+    assert staging.packages is not None
+    assert production.packages is not None
+    assert (staging.packages.owner(), production.packages.owner()) == ("production", "production")
+    assert (list(staging.packages.decided()), list(production.packages.decided())) == ([], [])
+    (listed,) = aws_clients("sagemaker").list_model_packages(ModelPackageGroupName="line")["ModelPackageSummaryList"]
+    assert listed["ModelApprovalStatus"] == "PendingManualApproval"

@@ -9,9 +9,9 @@ from everfit.adapters.aws.clients import Client, Clients
 from everfit.adapters.aws.executions import StepFunctionsExecutions, machine_arn
 from everfit.adapters.aws.no_folders import NoFolders
 from everfit.adapters.aws.project_bundle import Found, place_in, read_bundle
-from everfit.adapters.aws.registry import ModelRegistry
 from everfit.adapters.aws.s3_objects import S3Objects
 from everfit.adapters.local.time_zones import time_zone
+from everfit.adapters.sql.registry import SqlRegistry
 from everfit.application.kept import Kept, alone, beside
 from everfit.application.ports import Inbox, Ports, Progress, Source, never
 from everfit.application.ports.listings import Listings
@@ -22,7 +22,9 @@ from everfit.application.sources.schedules import ScheduleSource
 from everfit.application.workspace import Workspace
 from everfit.bootstrap_aws.account import place_of
 from everfit.bootstrap_aws.ports import open_aws
+from everfit.bootstrap_aws.telling import with_packages
 from everfit.domain.errors import RefusedError
+from everfit.domain.project import Environment, Project
 from everfit.domain.triggers import NewData
 from everfit.settings import Settings
 
@@ -79,20 +81,36 @@ class Serverless:
         environment = environment_of(every, self._place.environment)
         own = alone(every, environment)
         opened = open_aws(own, self._settings, self._progress, None, clients=self._clients)
-        account = self._clients.account()
-        self._listings, registry = opened.listings, opened.ports.registry
+        account, whole = self._clients.account(), beside(every, environment)
+        self._listings = opened.listings
+        inner = SqlRegistry(opened.database, opened.ports.clock)
+        registry = with_packages(inner, self._clients, sharing_packages(whole.project, environment))
         return Kept(
             workspace=own,
-            whole=beside(every, environment),
+            whole=whole,
             environment=environment.name,
-            ports=opened.ports,
+            ports=replace(opened.ports, registry=registry),
             sources={},
             executions=StepFunctionsExecutions(self._clients, machine_arn(place_of(environment), account)),
-            packages=registry.packages(environment) if isinstance(registry, ModelRegistry) else None,
-            repair=registry.repair if isinstance(registry, ModelRegistry) else None,
+            packages=registry.packages(environment),
+            repair=registry.repair,
             archive=opened.archive,
             account=account,
         )
+
+
+def sharing_packages(project: Project, environment: Environment) -> Project:
+    """Return the project with the environments whose versions are packages of the same group as this one's.
+
+    A package has one approval status for all of them, so that every stack must know whose it is.
+    """
+    group = place_of(environment).names.package_group
+    sharing = {
+        name: each
+        for name, each in project.environments.items()
+        if each.aws is not None and each.aws.names.package_group == group
+    }
+    return replace(project, environments=sharing)
 
 
 def _sources(listings: Listings, kept: Kept) -> Mapping[str, Source]:
