@@ -28,6 +28,8 @@ class ListedFile:
     mark: str
 
 
+FROM_STORAGE: Final = "etag:"
+
 Changed = tuple[ListedFile | None, ListedFile | None]
 """One path before and after; None where it is not there."""
 
@@ -58,6 +60,11 @@ class Difference:
         said = [(self.added, "new"), (self.replaced, "replaced"), (self.removed, "deleted")]
         (count, how), *more = [(count, how) for count, how in said if count] or [(0, "new")]
         return ", ".join([f"{counted(count, 'file')} {how}", *(f"{count} {how}" for count, how in more)])
+
+
+def mark_of(digest: str) -> str:
+    """Return the mark of a file by its digest in a snapshot; empty where a listing cannot know that digest."""
+    return digest.removeprefix(FROM_STORAGE)[:20] if digest.startswith(FROM_STORAGE) else ""
 
 
 def order_of(path: str) -> str:

@@ -5,14 +5,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 from everfit.adapters.aws.clients import Clients
 from everfit.adapters.aws.s3_listing import S3File, S3Listing
 from everfit.adapters.aws.s3_objects import Put, S3Objects
-from everfit.adapters.aws.s3_source import S3Source
+from everfit.adapters.aws.s3_source import S3Source, content_digest
 from everfit.adapters.aws.scratch import Scratch
 from everfit.adapters.files.answers import LONGEST, PATIENCE, Answers
 from everfit.adapters.files.disk import writing
@@ -21,7 +20,7 @@ from everfit.adapters.files.row_counts import RowCount
 from everfit.application.ports.listings import Listing, Listings
 from everfit.domain.aws import AwsPlace
 from everfit.domain.errors import NotFoundError, RequestError
-from everfit.domain.listing import Changed, ListedFile
+from everfit.domain.listing import Changed, ListedFile, mark_of
 from everfit.domain.project import Format
 
 
@@ -134,7 +133,7 @@ class S3Listings:
 
 
 def _listed(path: str, file: S3File) -> ListedFile:
-    return ListedFile(path=path, size=file.size, mark=sha256(file.etag.encode()).hexdigest()[:20])
+    return ListedFile(path=path, size=file.size, mark=mark_of(content_digest(file)))
 
 
 def _lines(parts: Iterable[bytes]) -> Iterator[bytes]:

@@ -37,13 +37,16 @@ class News:
         return known
 
     def report(self, target: Target, listing: Listing, now: datetime) -> None:
-        """Accept an event about what is different since the last report, if anything is."""
+        """Accept an event about what is different since the last report, if anything is.
+
+        What a run has looked at meanwhile is no news: storage that tells of each object was quicker than the look.
+        """
         known = self._newest(target)
         if known.listing is None or known.listing == listing.digest:
             return
         changed = difference(changes(self._listings.files(known.listing), self._listings.files(listing.digest)))
         after = replace(known, listing=listing.digest, files=listing.files)
-        if not changed.files:
+        if not changed.files or self._is_learnt(target, listing):
             self._marks.write(target, after)
             return
         after = replace(after, reports=known.reports + 1)
@@ -64,6 +67,10 @@ class News:
         )
         self._inbox.accept((event,), {target.mark: after.mark})
         self._marks.wrote(target, after)
+
+    def _is_learnt(self, target: Target, listing: Listing) -> bool:
+        files = self._listings.files(listing.digest)
+        return self._past.has_learnt(target.model, target.environment, listing.files, files)
 
     def _newest(self, target: Target) -> Known:
         self._marks.read_again(target)

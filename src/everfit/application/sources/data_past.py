@@ -1,10 +1,10 @@
 """What a model learnt from before anybody watched its data."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from everfit.application.ports import DataSource, Registry, RunStore
 from everfit.domain.errors import NotFoundError, StateError
-from everfit.domain.listing import ListedFile, order_of
+from everfit.domain.listing import ListedFile, changes, mark_of, order_of
 from everfit.domain.run import Outcome
 from everfit.domain.snapshot import Snapshot, SnapshotId
 
@@ -20,7 +20,7 @@ class Past:
         self._data = data
 
     def files(self, model: str, environment: str) -> list[ListedFile]:
-        """Return the files that the newest run looked at, or the champion learnt from, by path and size.
+        """Return the files that the newest run looked at, or the champion learnt from.
 
         A run that failed or was cancelled has looked at nothing for good.
         """
@@ -31,6 +31,23 @@ class Past:
                 continue  # It was removed, or nobody can say what it held.
             return _listed(found)
         return []
+
+    def has_learnt(self, model: str, environment: str, count: int, files: Iterable[ListedFile]) -> bool:
+        """Tell whether the newest run has looked at just these files; False when nobody can say so for sure.
+
+        Args:
+            count: how many there are.
+        """
+        name = next(self._snapshots(model, environment), None)
+        try:
+            found = None if name is None else self._data.snapshot(SnapshotId(name))
+        except (NotFoundError, StateError):
+            return False
+        # Two counts are quicker to compare than a million files.
+        if found is None or len(found.files) != count:
+            return False
+        past = _listed(found)
+        return all(file.mark for file in past) and next(changes(past, files), None) is None
 
     def _snapshots(self, model: str, environment: str) -> Iterator[str]:
         for run in self._store.runs(model, environment, limit=LATEST):
@@ -45,5 +62,5 @@ class Past:
 
 
 def _listed(snapshot: Snapshot) -> list[ListedFile]:
-    files = (ListedFile(path=entry.path, size=entry.size, mark="") for entry in snapshot.files)
+    files = (ListedFile(path=entry.path, size=entry.size, mark=mark_of(entry.digest)) for entry in snapshot.files)
     return sorted(files, key=lambda file: order_of(file.path))
