@@ -53,6 +53,8 @@ SUBSTITUTED = ("StepFunctionArn", "TickFunctionArn")
 ROLES = {"step": Role.STEP, "trigger": Role.TRIGGER, "tick": Role.TICK, "events": Role.EVENTS}
 QUEUE = f"arn:aws:sqs:{REGION}:123456789012:line-data"
 LONG = 60.0
+WAITS = 0.06
+"""Of the time that the state machine waits on AWS: each look of a step costs the machine more than the work does."""
 
 
 @cache
@@ -85,6 +87,7 @@ class ServerlessBench:
         self.variables = {**keys, "EVERFIT_MODEL": "line", "EVERFIT_ENVIRONMENT": "production"}
         self.place: AwsPlace = place_in(self.variables)
         self._kept: Kept | None = None
+        self.bench.set(wait_factor=WAITS)
         self.apply()
         self._make_functions()
         self._make_machine()

@@ -30,15 +30,19 @@ class BenchError(Exception):
 
 
 def until(condition: Callable[[], Found], what: str = "what never came", seconds: float = PATIENCE) -> Found:
-    """Return what *condition* gives as soon as that is true, or fail after *seconds*."""
-    end = time.monotonic() + seconds
+    """Return what *condition* gives as soon as that is true, or fail after *seconds*.
+
+    What takes long is looked at less and less often: a look may cost the bench more than the work that is waited for.
+    """
+    end, pause = time.monotonic() + seconds, 0.01
     while True:
         found = condition()
         if found:
             return found
         if time.monotonic() > end:
             raise AssertionError(f"Waited {seconds:.0f} s for {what}.")
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(pause * 1.2, 0.25)
 
 
 class Bench:

@@ -4,8 +4,10 @@ import base64
 import hashlib
 import io
 import json
+import shutil
 import uuid
 import zipfile
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -80,12 +82,24 @@ def code_of(world: World, call: Call, given: Document) -> Document:
         with zipfile.ZipFile(io.BytesIO(data)) as packed:
             if sum(entry.file_size for entry in packed.infolist()) > UNZIPPED_LIMIT:
                 raise wrong(f"Unzipped size must be smaller than {UNZIPPED_LIMIT} bytes")
-            folder = world.new_folder("functions")
-            packed.extractall(folder)
+            digest = hashlib.sha256(data)
+            folder = unpacked(world, packed, digest.hexdigest()[:24])
     except zipfile.BadZipFile as error:
         raise wrong("Could not unzip uploaded file. Please check your file, then try to upload again.") from error
-    digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
-    return {"_code": str(folder), "CodeSize": len(data), "CodeSha256": digest}
+    return {"_code": str(folder), "CodeSize": len(data), "CodeSha256": base64.b64encode(digest.digest()).decode()}
+
+
+def unpacked(world: World, packed: zipfile.ZipFile, name: str) -> Path:
+    """Return the folder with the code, which the same code shares across resets: no function writes there on AWS."""
+    folder = world.folder.parent / "functions" / name
+    if not folder.exists():
+        fresh = folder.with_name(f"{name}-{uuid.uuid4().hex}")
+        packed.extractall(fresh)
+        try:
+            fresh.rename(folder)
+        except OSError:  # Another call was first.
+            shutil.rmtree(fresh)
+    return folder
 
 
 def from_bucket(world: World, call: Call, given: Document) -> bytes:

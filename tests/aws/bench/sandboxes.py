@@ -170,7 +170,7 @@ def started(world: World, region: str, version: Document) -> Sandbox:
     reading, writing = os.pipe()
     libraries = library_folder(world)
     folders = os.pathsep.join(map(str, task_folders(Path(version["_code"]))))
-    boot = [sys.executable, "-I", "-S", "-B", str(PROGRAMS / "lambda_boot.py")]
+    boot = [sys.executable, "-I", "-S", str(PROGRAMS / "lambda_boot.py")]
     process = subprocess.Popen(
         [*boot, folders, str(libraries), version["Handler"], str(writing)],
         env=variables(world, region, version, place, folder),
