@@ -281,6 +281,23 @@ def test_looks_that_are_behind_the_times_decide_nothing(hosted: Hosted) -> None:
     assert version_of(hosted, endpoints) == {2: 1.0}
 
 
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_a_way_back_is_not_over_while_a_change_that_was_just_asked_for_may_still_come(
+    hosted: Hosted, is_lost: bool
+) -> None:
+    endpoints = hosted.endpoints()
+    shifted(endpoints, hosted.version(1))
+    before, new = hosted.config(), hosted.version(2)
+    endpoints.stage("solar", new, fence=1)
+    if is_lost:
+        hosted.bench.lose_answer("sagemaker", "UpdateEndpoint")
+    assert not endpoints.shift("solar", {2: 1.0}, [proof(new)], fence=1)
+    hosted.bench.stale("sagemaker", "DescribeEndpoint", times=3)
+    restored(endpoints, hosted.version(1))
+    assert hosted.in_service()["EndpointConfigName"] == before
+    assert version_of(hosted, endpoints) == {1: 1.0}
+
+
 def test_of_two_controllers_only_the_newer_one_changes_the_endpoint(hosted: Hosted) -> None:
     older, newer = hosted.endpoints(), hosted.endpoints()
     shifted(older, hosted.version(1), fence=1)

@@ -18,7 +18,7 @@ from everfit.adapters.aws.models import INVALID, StagedModels, once_it_is_seen
 from everfit.adapters.aws.observing import Observer
 from everfit.adapters.aws.ownership import Ownership
 from everfit.adapters.aws.pace import USUAL_PACE, Pace
-from everfit.adapters.aws.rollout import FAILED, Move, Next, Observed, next_move
+from everfit.adapters.aws.rollout import FAILED, Move, Next, Observed, is_behind, next_move
 from everfit.domain.errors import RunFailedError
 from everfit.domain.rollout_plan import AT_ONCE, Rollout, deployment_config
 from everfit.domain.version import Release
@@ -81,6 +81,9 @@ class Deployments:
         intent = self._noted(name, wanted, observed, fence)
         change = intent.change if wanted.owns(intent.change) else None
         told = next_move(observed, change, wanted.config, is_fresh=self._is_fresh(change))
+        other = intent.change if change is None else None
+        if told.move is Move.DONE and is_behind(observed, other, is_fresh=self._is_fresh(other)):
+            return False
         match told.move:
             case Move.WAIT:
                 return False
@@ -119,9 +122,11 @@ class Deployments:
         return self._parts.intents.change(name, fence, note)
 
     def _is_fresh(self, change: Change | None) -> bool:
-        if change is None or change.asked is None:
+        if change is None or change.failed is not None:
             return False
-        return self._parts.pace.now() - change.asked < self._parts.pace.stale.total_seconds()
+        # One whose answer was lost may have been accepted when it was written down.
+        since = change.since if change.asked is None else change.asked
+        return self._parts.pace.now() - since < self._parts.pace.stale.total_seconds()
 
     def _create(self, name: str, wanted: Wanted, fence: int) -> None:
         parts = self._parts
@@ -180,7 +185,12 @@ class Deployments:
         previous = None if observed is None else observed.config
         seen = None if observed is None else observed.modified
         begun = Change(
-            config=wanted.config, version=wanted.version, identity=wanted.identity, previous=previous, seen=seen
+            config=wanted.config,
+            version=wanted.version,
+            identity=wanted.identity,
+            previous=previous,
+            seen=seen,
+            since=self._parts.pace.now(),
         )
         self._parts.intents.change(name, fence, lambda intent: intent.with_change(begun))
 

@@ -83,6 +83,14 @@ def next_move(observed: Observed | None, change: Change | None, wanted: str, *, 
     return _when_settled(observed, change, wanted, is_fresh=is_fresh)
 
 
+def is_behind(observed: Observed | None, other: Change | None, *, is_fresh: bool) -> bool:
+    """Tell whether the look may be older than a change that was asked for in somebody else's name a moment ago.
+
+    What the endpoint shows as it was before that change may not be what it is on its way to.
+    """
+    return observed is not None and other is not None and is_fresh and observed.modified == other.seen
+
+
 def _when_settled(observed: Observed, change: Change | None, wanted: str, *, is_fresh: bool) -> Next:
     if observed.status == FAILED:
         return _when_failed(observed, change)
