@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from everfit.adapters.aws.clients import Clients
 
@@ -11,6 +11,18 @@ Moment = Literal["before", "after"]
 
 class Killed(BaseException):
     """What stands for SIGKILL: nothing of the product catches it."""
+
+
+class Meeting(Protocol):
+    """What meets the calls."""
+
+    def before(self, model: Any, **given: Any) -> None:
+        """Meet a call before it is sent."""
+        ...
+
+    def after(self, model: Any, **given: Any) -> None:
+        """Meet it when it was accepted and nobody has heard."""
+        ...
 
 
 class Death:
@@ -41,7 +53,7 @@ class Death:
 
 
 @contextmanager
-def dying(clients: Clients, services: Sequence[str], death: Death) -> Iterator[Death]:
+def dying(clients: Clients, services: Sequence[str], death: Meeting) -> Iterator[Meeting]:
     """Have calls of the services meet *death*."""
     made = [clients(service) for service in services]
     for client in made:

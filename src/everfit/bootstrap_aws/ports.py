@@ -5,10 +5,11 @@ without the other one's packages.
 """
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from everfit.adapters.aws.artifacts import S3Artifacts
 from everfit.adapters.aws.clients import Clients
@@ -33,7 +34,7 @@ from everfit.adapters.sql.processes import this_process
 from everfit.adapters.sql.registry import SqlRegistry
 from everfit.adapters.sql.run_store import SqlRunStore
 from everfit.application.journal import LEASE
-from everfit.application.ports import Code, DataSource, Endpoints, Jobs, Ports, Progress, never
+from everfit.application.ports import Clock, Code, DataSource, Endpoints, Ports, Progress, never
 from everfit.application.ports.event_archive import EventArchive
 from everfit.application.ports.listings import Listings
 from everfit.application.ports.run_store import RunStore
@@ -46,6 +47,9 @@ from everfit.domain.errors import NotFoundError, RequestError
 from everfit.domain.project import Backend, Environment, Hosting, Project
 from everfit.domain.run import RunId
 from everfit.settings import Settings
+
+if TYPE_CHECKING:
+    from everfit.adapters.aws.jobs import SageMakerJobs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,13 +90,13 @@ def open_aws(  # noqa: PLR0913 - what it is opened with, and what has been made 
     clients = clients or Clients(place.region)
     account = checked_account(clients, place)
     clock, database, scratch = SystemClock(), S3Database(clients, place), _scratch(home)
-    store = SqlRunStore(database, clock)
     registry = with_packages(SqlRegistry(database, clock), clients, workspace.project)
     wheels = None if home is None or not settings.sends_packages else _wheels(scratch)
     per_environment = [
         _OnAws(each, workspace.project, clients, account, settings.aws_look, wheels)
         for each in workspace.project.environments.values()
     ]
+    store = _run_store(database, clock, per_environment)
     ports = Ports(
         clock=clock,
         ids=TimedIds(),
@@ -150,7 +154,7 @@ class _OnAws:
     def endpoint(self) -> str:
         return self.environment.endpoint
 
-    def jobs(self) -> Jobs:
+    def jobs(self) -> "SageMakerJobs":
         from everfit.adapters.aws.jobs import SageMakerJobs  # noqa: PLC0415 - takes a while to load
 
         place = place_of(self.environment)
@@ -171,6 +175,19 @@ class _OnAws:
 
         role = role_arn(place, self.account)
         return SageMakerEndpoints(self.clients, place, self.project, self.environment, role, pace)
+
+
+def _run_store(database: Database, clock: Clock, per_environment: Sequence[_OnAws]) -> SqlRunStore:
+    """Return the store; where runs are executions of a pipeline, one that tells of their ends."""
+    pipelined = [each for each in per_environment if place_of(each.environment).names.pipeline is not None]
+    if not pipelined:
+        return SqlRunStore(database, clock)
+    from everfit.adapters.aws.pipeline_runs import PipelinedRunStore  # noqa: PLC0415 - few environments have one
+
+    def told(each: _OnAws) -> Callable[[str], None]:
+        return lambda run: each.jobs().ended(run)
+
+    return PipelinedRunStore(database, clock, {each.name: told(each) for each in pipelined})
 
 
 def _wheels(scratch: Path) -> Wheels:

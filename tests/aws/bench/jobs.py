@@ -124,8 +124,9 @@ def new_job(world: World, call: Call, kind: str) -> Job:
 
 
 def job_of(world: World, call: Call, kind: str) -> Job:
-    """Return the job that *call* names; the words are AWS's own."""
-    shown = world.table(f"sagemaker.{kind}", call.region).get(str(call.params[f"{kind}Name"]))
+    """Return the job that *call* names, also as its ARN has it in lower case; the words are AWS's own."""
+    name, table = str(call.params[f"{kind}Name"]), world.table(f"sagemaker.{kind}", call.region)
+    shown = table.get(name) or next((each for kept, each in table.items() if kept.lower() == name), None)
     if shown is None:
         if call.operation.startswith("Describe"):
             raise invalid("Requested resource not found.")

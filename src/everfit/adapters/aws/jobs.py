@@ -17,6 +17,8 @@ from everfit.adapters.aws.job_logs import JobLogs, from_byte
 from everfit.adapters.aws.job_programs import JobPrograms, Wheels
 from everfit.adapters.aws.job_requests import Setting
 from everfit.adapters.aws.job_tasks import UNKNOWN, PrepareTask, Task, TrainTask, Workshop
+from everfit.adapters.aws.pipeline_definition import is_pipelined
+from everfit.adapters.aws.pipeline_jobs import PipelineCalls
 from everfit.adapters.aws.submission import Submission, check, written
 from everfit.domain.aws import AwsPlace
 from everfit.domain.errors import BusyError, NotFoundError, RequestError
@@ -51,10 +53,12 @@ class SageMakerJobs:
     ) -> None:
         self._files = JobFiles(clients, place)
         self._logs = JobLogs(clients, project.secrets)
+        setting = Setting(place=place, project=project, environment=environment, role=role_arn)
+        self._calls = PipelineCalls(clients, setting) if is_pipelined(setting) else JobCalls(clients)
         shop = Workshop(
-            setting=Setting(place=place, project=project, environment=environment, role=role_arn),
+            setting=setting,
             files=self._files,
-            calls=JobCalls(clients),
+            calls=self._calls,
             logs=self._logs,
             # An image of the user's own is to hold Everfit, unless its packages were sent before.
             programs=JobPrograms(self._files, place, wheels if place.image is None else None),
@@ -145,9 +149,13 @@ class SageMakerJobs:
             raise NotFoundError(f"There is no job {name}.")
         return from_byte(self._printed(submission), start)
 
+    def ended(self, run: str) -> None:
+        """Let go of what still waits for a run that has ended."""
+        self._calls.ended(run)
+
     def _printed(self, submission: Submission) -> Iterator[bytes]:
         for service, name in self._task(submission).parts(submission):
-            yield from self._logs.printed(service, name)
+            yield from self._logs.printed(service, self._calls.name_of(service, name))
         end = self._files.end(submission)
         for note in () if end is None else end.notes:
             yield f"[everfit: {note}]\n".encode()

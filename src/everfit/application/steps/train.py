@@ -4,7 +4,7 @@ from everfit.application.step import Answer, Context, Done
 from everfit.application.steps.job import settled
 from everfit.application.steps.prepare import SEED
 from everfit.domain.job import JobKind, JobSpec, JobStatus
-from everfit.domain.project import Project
+from everfit.domain.project import Environment, Project
 
 
 def train(context: Context) -> Answer:
@@ -20,19 +20,35 @@ def train(context: Context) -> Answer:
 
 def training_spec(context: Context) -> JobSpec:
     """Return the job of the user's script, by SageMaker's training contract."""
-    project, training = context.project, context.project.train
-    output = context.result("prepare").text("output")
-    data = project.data_in(context.environment)
+    return script_job(
+        context.project,
+        context.environment,
+        run=context.run.id,
+        code=context.result("snapshot").text("code_folder"),
+        requirements=requirements_text(context),
+        output=context.result("prepare").text("output"),
+    )
+
+
+def script_job(
+    project: Project, environment: Environment, *, run: str, code: str, requirements: str | None, output: str
+) -> JobSpec:
+    """Return the job of the user's script.
+
+    Args:
+        output: of the prepare job.
+    """
+    training, data = project.train, project.data_in(environment)
     channels = {"train": f"{output}/output/train"}
     if data.validation > 0:
         channels[training.validation_channel] = f"{output}/output/validation"
     return JobSpec(
-        name=f"{context.run.id}-train",
+        name=f"{run}-train",
         kind=JobKind.TRAIN,
-        run=context.run.id,
-        code=context.result("snapshot").text("code_folder"),
+        run=run,
+        code=code,
         program=training.script,
-        requirements=requirements_text(context),
+        requirements=requirements,
         hyperparameters=training.hyperparameters,
         channels=channels,
         environment={"EVERFIT_SEED": str(SEED), **training.environment},
