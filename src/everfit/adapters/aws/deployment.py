@@ -18,7 +18,7 @@ from everfit.adapters.aws.models import INVALID, StagedModels, once_it_is_seen
 from everfit.adapters.aws.observing import Observer
 from everfit.adapters.aws.ownership import Ownership
 from everfit.adapters.aws.pace import USUAL_PACE, Pace
-from everfit.adapters.aws.rollout import FAILED, Move, Next, Observed, is_behind, next_move
+from everfit.adapters.aws.rollout import FAILED, WAIT, Move, Next, Observed, is_behind, next_move
 from everfit.domain.errors import RunFailedError
 from everfit.domain.rollout_plan import AT_ONCE, Rollout, deployment_config
 from everfit.domain.version import Release
@@ -80,10 +80,7 @@ class Deployments:
         observed = parts.observer.endpoint(name)
         intent = self._noted(name, wanted, observed, fence)
         change = intent.change if wanted.owns(intent.change) else None
-        told = next_move(observed, change, wanted.config, is_fresh=self._is_fresh(change))
-        other = intent.change if change is None else None
-        if told.move is Move.DONE and is_behind(observed, other, is_fresh=self._is_fresh(other)):
-            return False
+        told = self._told(observed, intent, wanted)
         match told.move:
             case Move.WAIT:
                 return False
@@ -103,6 +100,13 @@ class Deployments:
             case _:
                 assert_never(told.move)
         return False
+
+    def _told(self, observed: Observed | None, intent: Intent, wanted: Wanted) -> Next:
+        """Return what comes next; a look that may be older than somebody else's change is no end."""
+        own, other = (intent.change, None) if wanted.owns(intent.change) else (None, intent.change)
+        told = next_move(observed, own, wanted.config, is_fresh=self._is_fresh(own))
+        is_doubtful = told.move is Move.DONE and is_behind(observed, other, is_fresh=self._is_fresh(other))
+        return WAIT if is_doubtful else told
 
     def _noted(self, name: str, wanted: Wanted, observed: Observed | None, fence: int) -> Intent:
         """Write down what a look at a change under way says about whose it is."""
