@@ -29,7 +29,7 @@ WEEKLY = "0 0 * * SAT"
 class Breaking:
     """A source of events that cannot look."""
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: BaseException) -> None:
         self._error = error
 
     def keep(self, workspaces: Sequence[Workspace]) -> None:

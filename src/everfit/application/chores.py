@@ -32,6 +32,7 @@ LONGEST_PAUSE: Final = timedelta(hours=1)
 """How long a run rests whose executions fail; it grows with their number."""
 REPAIR_EVERY: Final = 30
 """Minutes."""
+SCHEDULES: Final = "schedules"
 PART: Final = "the chores of the stack"
 
 
@@ -71,7 +72,7 @@ def tick(kept: Kept, now: datetime) -> Ticked:
             troubles[name] = hidden(str(error), kept.workspace.project.secrets)
             _tell_of(name, troubles[name], kept, now)
         except Exception as error:  # noqa: BLE001 - one chore that breaks must not take the others with it in silence
-            troubles[name] = f"an error of Everfit's own: {error!r}"
+            troubles[name] = hidden(f"an error of Everfit's own: {error!r}", kept.workspace.project.secrets)
             _tell_of(name, troubles[name], kept, now)
         else:
             if words is not None:
@@ -132,14 +133,16 @@ def _gone_back(effect: Effect, kept: Kept) -> str:
 
 def _chores(kept: Kept) -> Mapping[str, Chore]:
     looks = {name: _look(source) for name, source in kept.sources.items()}
+    # Whatever may take long comes last: a pass that is killed over millions of objects has done all the rest.
     return {
-        **looks,
+        **{name: look for name, look in looks.items() if name == SCHEDULES},
         "approvals": _expire,
         "decisions": _settle,
         "runs": _dispatch,
         "executions": _go_on,
         "silence": _watch,
         "alerts": _tell,
+        **{name: look for name, look in looks.items() if name != SCHEDULES},
         "archive": _archive,
         "mirror": _repair,
     }

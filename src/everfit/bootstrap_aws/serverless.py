@@ -12,6 +12,7 @@ from everfit.adapters.aws.project_bundle import Found, place_in, read_bundle
 from everfit.adapters.aws.s3_objects import S3Objects
 from everfit.adapters.local.time_zones import time_zone
 from everfit.adapters.sql.registry import SqlRegistry
+from everfit.application.chores import SCHEDULES
 from everfit.application.kept import Kept, alone, beside
 from everfit.application.ports import Inbox, Ports, Progress, Source, never
 from everfit.application.ports.listings import Listings
@@ -117,7 +118,7 @@ def _sources(listings: Listings, kept: Kept) -> Mapping[str, Source]:
     """Return what looks for reasons to retrain in this environment; pushes and tags come by a workflow."""
     workspace, ports = kept.workspace, kept.ports
     own = cast("Inbox", OwnMarks(ports.inbox, workspace.model, kept.environment))
-    sources: dict[str, Source] = {"schedules": ScheduleSource(own, ports.outbox, time_zone)}
+    sources: dict[str, Source] = {SCHEDULES: ScheduleSource(own, ports.outbox, time_zone)}
     if any(isinstance(trigger, NewData) for trigger in workspace.project.triggers):
         sources["data"] = _data_watch(listings, kept.ports)
     for source in sources.values():

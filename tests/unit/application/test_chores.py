@@ -1,6 +1,7 @@
 """What a stack does each minute: everything that a service does all the time, whatever goes wrong meanwhile."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -21,6 +22,7 @@ from everfit.domain.project import Environment
 from everfit.domain.run import Outcome, RunId
 from everfit.domain.trigger import EventRecord, TriggerKind
 from everfit.domain.triggers import NewData
+from tests.fakes import Killed
 from tests.stack import DAY, MINUTE, Breaking, Stack
 from tests.stored import START
 
@@ -171,14 +173,29 @@ def test_a_chore_that_fails_keeps_nobody_from_theirs_and_is_told_once_a_day(erro
     assert len(told) == 1
     assert str(error) in str(told[0].notice.facts["reason"])
     stack.tick(after=DAY)
+    stack.tick()
     assert len([each for each in stack.outbox.deliveries() if each.notice.kind is NoticeKind.TROUBLE]) == 2
 
 
-def test_a_secret_in_the_words_of_a_failure_is_hidden() -> None:
+def test_a_look_at_data_that_never_comes_to_its_end_keeps_no_run_from_starting() -> None:
+    """A listing of very many objects may last longer than its function: it is killed in each pass."""
+    stack = Stack()
+    stack.sources["data"] = Breaking(Killed())
+    stack.trigger("one")
+    for _ in range(4):
+        with suppress(Killed):
+            stack.tick()
+        stack.go()
+    assert (stack.serving(), stack.told()) == (1, ["version 1 is deployed"])
+
+
+@pytest.mark.parametrize("kind", [BackendError, ZeroDivisionError])
+def test_a_secret_in_the_words_of_a_failure_is_hidden(kind: type[Exception]) -> None:
     stack = Stack()
     stack.change(secrets=frozenset({"s3cret"}))
-    stack.sources["data"] = Breaking(BackendError("https://user:s3cret@storage does not answer."))
+    stack.sources["data"] = Breaking(kind("https://user:s3cret@storage does not answer."))
     assert "s3cret" not in str(stack.tick().troubles)
+    assert "s3cret" not in str(stack.outbox.deliveries())
 
 
 def test_a_state_that_cannot_be_used_is_raised_since_nobody_can_be_told() -> None:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from everfit.application.chores import dispatched
+from everfit.application.chores import SCHEDULES, dispatched
 from everfit.application.facts import Facts
 from everfit.application.kept import Kept
 from everfit.domain.errors import EverfitError
@@ -49,7 +49,7 @@ def handle(event: Mapping[str, object], kept: Kept) -> Json:
 
 def _of_schedule(kept: Kept) -> Json:
     try:
-        kept.sources["schedules"].look(kept.ports.clock.now())
+        kept.sources[SCHEDULES].look(kept.ports.clock.now())
     except EverfitError as error:
         raise failed(error, kept) from None
     _start(kept)
@@ -65,7 +65,7 @@ def _read(records: Sequence[Facts], kept: Kept) -> tuple[list[_Message], list[st
         name = record.text("messageId")
         try:
             body = json.loads(record.text("body"))
-        except ValueError:
+        except (ValueError, RecursionError):
             log("a message is no JSON", message=name)
             strange.append(name)
             continue
