@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 from everfit.domain.errors import RequestError
 from everfit.domain.project import Environment, Hosting, Project
 from everfit.domain.schedule import Timetable, times_of
+from everfit.domain.scoring_instance import scoring_instance
 from everfit.domain.triggers import Schedule, Trigger
 
 HOURS: Final = 730
@@ -257,7 +258,8 @@ def _run(project: Project, environment: Environment, priced: _Priced, usage: Usa
     training = project.train.sagemaker
     name, count = str(training.get("instance", _USUAL_INSTANCE)), int(str(training.get("count", 1)))
     own = _USUAL_INSTANCE if place is None else place.instance
-    scorer = own if environment.hosting is Hosting.FUNCTION else str(project.serve.sagemaker.get("instance", own))
+    served = str(project.serve.sagemaker.get("instance", own))
+    scorer = own if environment.hosting is Hosting.FUNCTION else scoring_instance(served)
     hours, each = usage.training / timedelta(hours=1), usage.job / timedelta(hours=1)
     volume = float(str(training.get("volume", _USUAL_VOLUME)))
     disk = volume / 1e9 * prices.disk_gb_month * hours / HOURS * count

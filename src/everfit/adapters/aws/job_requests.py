@@ -11,6 +11,7 @@ from typing import Any, Final
 from everfit.domain.aws import AwsPlace
 from everfit.domain.errors import RequestError
 from everfit.domain.project import Environment, Hosting, Project
+from everfit.domain.scoring_instance import scoring_instance
 
 Request = dict[str, Any]
 """Parameters of a Create call, as boto3 wants them."""
@@ -46,10 +47,10 @@ class Setting:
 
     @property
     def scoring_instance(self) -> str:
-        """Instance type on which a version is scored: the one it will serve on, where that is one."""
+        """Instance type on which a version is scored: the one it will serve on, or the nearest that takes jobs."""
         if self.environment.hosting is Hosting.FUNCTION:
             return self.place.instance
-        return str(self.project.serve.sagemaker.get("instance") or "ml.m5.large")
+        return scoring_instance(str(self.project.serve.sagemaker.get("instance") or "ml.m5.large"))
 
 
 def job_prefix(place: AwsPlace) -> str:
