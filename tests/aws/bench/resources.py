@@ -107,6 +107,34 @@ def in_logs(region: str, params: Document) -> list[str]:
     return [f"{place}:log-stream:{stream}" if stream else f"{place}:*"]
 
 
+def in_cloudwatch(region: str, params: Document) -> list[str]:
+    """A search by the beginning of a name is one among all alarms."""
+    place = f"arn:aws:cloudwatch:{region}:{ACCOUNT}:alarm:"
+    if "DashboardName" in params or "DashboardNames" in params:
+        names = params.get("DashboardNames", [params.get("DashboardName")])
+        return [f"arn:aws:cloudwatch::{ACCOUNT}:dashboard/{name}" for name in names]
+    if "AlarmName" in params or "AlarmNames" in params:
+        return [f"{place}{name}" for name in params.get("AlarmNames", [params.get("AlarmName")])]
+    return [] if "Namespace" in params else [f"{place}*"]
+
+
+def in_stacks(region: str, params: Document) -> list[str]:
+    """The ARN of a stack ends in an id, which nobody knows before."""
+    name = str(params.get("StackName", ""))
+    if name.startswith("arn:"):
+        return [name]
+    return [f"arn:aws:cloudformation:{region}:{ACCOUNT}:stack/{name}/id"] if name else []
+
+
+def in_functions(region: str, params: Document) -> list[str]:
+    """A mapping has no name before it is made (Service Authorization Reference, CreateEventSourceMapping)."""
+    if "EventSourceArn" in params:
+        return []
+    if "UUID" in params:
+        return [f"arn:aws:lambda:{region}:{ACCOUNT}:event-source-mapping:{params['UUID']}"]
+    return named("lambda", "function:", "FunctionName")(region, params)
+
+
 def in_iam(region: str, params: Document) -> list[str]:
     del region
     return [f"arn:aws:iam::{ACCOUNT}:role/{params['RoleName']}"] if "RoleName" in params else []
@@ -116,7 +144,7 @@ FINDERS: dict[str, Callable[[str, Document], list[str]]] = {
     "s3": in_s3,
     "sagemaker": in_sagemaker,
     "sagemaker-runtime": in_sagemaker,
-    "lambda": named("lambda", "function:", "FunctionName"),
+    "lambda": in_functions,
     "sqs": in_queues,
     "sns": named("sns", "", "TopicArn", "Name"),
     "events": named("events", "rule/", "Name", "Rule"),
@@ -124,7 +152,8 @@ FINDERS: dict[str, Callable[[str, Document], list[str]]] = {
     "stepfunctions": named("states", "stateMachine:", "stateMachineArn", "name"),
     "logs": in_logs,
     "iam": in_iam,
-    "cloudformation": named("cloudformation", "stack/", "StackName"),
+    "cloudformation": in_stacks,
+    "cloudwatch": in_cloudwatch,
     "kms": named("kms", "key/", "KeyId"),
     "secretsmanager": named("secretsmanager", "secret:", "SecretId"),
 }
