@@ -109,6 +109,11 @@ def queue_name(place: AwsPlace) -> str:
     return f"everfit-{place.model}-{place.environment}-data"
 
 
+def pipeline_queue_name(place: AwsPlace) -> str:
+    """Return the name of the queue by which executions of the pipeline say that they wait."""
+    return f"everfit-{place.model}-{place.environment}-pipeline"
+
+
 def scope_of(project: Project, environment: Environment, place: AwsPlace, *, account: str, partition: str) -> Scope:
     """Return what the table's templates stand for.
 
@@ -148,6 +153,7 @@ def scope_of(project: Project, environment: Environment, place: AwsPlace, *, acc
         "last_trained": "/".join(split_url(place.last_trained)) if place.last_trained else "none",
         "github_token": place.github.token if place.github else "none",
         "queue": queue_name(place),
+        "pipeline_queue": pipeline_queue_name(place),
         **{f"{role.value}_function": function_name(place, role) for role in (Role.STEP, Role.TRIGGER, Role.TICK)},
         "events_function": function_name(place, Role.EVENTS),
     }

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from everfit.adapters.aws.clients import Clients
 from everfit.adapters.aws.errors import code_of, explained
 from everfit.adapters.aws.job_files import JobFiles
+from everfit.adapters.aws.permissions import pipeline_queue_name
 from everfit.adapters.aws.pipeline_definition import GATES, RUN
 from everfit.domain.aws import AwsPlace
 from everfit.domain.errors import NotFoundError
@@ -21,11 +22,6 @@ LONGEST_WAIT: Final = 14 * 24 * 3600
 """Seconds that a queue keeps a message at most (API reference, SetQueueAttributes)."""
 _ABSENT: Final = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
 _RUN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
-
-
-def queue_name(place: AwsPlace) -> str:
-    """Return the name of the queue of an environment's callback steps."""
-    return f"everfit-{place.model}-{place.environment}-pipeline"
 
 
 class Tokens:
@@ -60,7 +56,7 @@ class Tokens:
 
     def _take_all(self) -> None:
         """Keep every token that has come, whose ever it is: another one may look for it."""
-        with explained(f"read the queue {queue_name(self._place)}"):
+        with explained(f"read the queue {pipeline_queue_name(self._place)}"):
             while found := self._received():
                 for each in found:
                     self._keep(str(each["Body"]))
@@ -86,9 +82,9 @@ class Tokens:
         return f"{run}/pipeline/{execution.rpartition('/')[2]}/{gate}"
 
     def _found_queue(self) -> str | None:
-        with explained(f"find the queue {queue_name(self._place)}"):
+        with explained(f"find the queue {pipeline_queue_name(self._place)}"):
             try:
-                return str(self._sqs.get_queue_url(QueueName=queue_name(self._place))["QueueUrl"])
+                return str(self._sqs.get_queue_url(QueueName=pipeline_queue_name(self._place))["QueueUrl"])
             except ClientError as error:
                 if code_of(error) not in _ABSENT:
                     raise
@@ -96,9 +92,9 @@ class Tokens:
 
     def _made_queue(self) -> str:
         # Made twice with the same attributes it is one queue (API reference, CreateQueue).
-        with explained(f"make the queue {queue_name(self._place)}"):
+        with explained(f"make the queue {pipeline_queue_name(self._place)}"):
             made = self._sqs.create_queue(
-                QueueName=queue_name(self._place),
+                QueueName=pipeline_queue_name(self._place),
                 Attributes={"MessageRetentionPeriod": str(LONGEST_WAIT)},
                 tags=dict(self._place.all_tags),
             )
