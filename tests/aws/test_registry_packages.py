@@ -15,7 +15,7 @@ from everfit.adapters.aws.registry import ModelRegistry
 from everfit.adapters.memory.clock import SettableClock
 from everfit.adapters.memory.registry import MemoryRegistry
 from everfit.application.ports import Claim
-from everfit.domain.errors import BackendError, EverfitError, NotFoundError
+from everfit.domain.errors import BackendError, EverfitError, NotFoundError, RefusedError
 from everfit.domain.gate import VerdictOutcome
 from everfit.domain.version import Version, release
 from tests.aws.bench.client import Bench
@@ -335,6 +335,37 @@ def test_a_package_that_was_deleted_by_hand_is_made_again(world: World) -> None:
     world.sagemaker.delete_model_package(ModelPackageName=world.packages()[0]["ModelPackageArn"])
     world.registry.repair()
     assert world.statuses() == ["Approved"]
+
+
+@pytest.mark.parametrize("content", [b"somebody's own model", None])
+def test_what_serves_and_what_one_would_go_back_to_get_their_own_bytes_back(
+    world: World, content: bytes | None
+) -> None:
+    """An instance that is started later reads the published copy again: it must be the version that passed."""
+    s3, environment = world.bench.client("s3"), world.project.environments["production"]
+    for number in (1, 2, 3):
+        world.serve(world.make(number), number)
+    assert world.registry.mend(environment) == []
+    keys = [f"everfit/models/churn/{number}/model.tar.gz" for number in (1, 2, 3)]
+    for key in keys:
+        if content is None:
+            s3.delete_object(Bucket=BUCKET, Key=key)
+        else:
+            s3.put_object(Bucket=BUCKET, Key=key, Body=content)
+    wrong = world.registry.mend(environment)
+    held = "nothing" if content is None else f"other bytes (sha256:{hashlib.sha256(content).hexdigest()})"
+    assert wrong == [f"s3://{BUCKET}/{keys[n - 1]} held {held} instead of version {n} of churn" for n in (3, 2)]
+    assert [s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys[1:]] == [b"model 2", b"model 3"]
+    assert world.registry.mend(environment) == []
+
+
+def test_bytes_are_never_put_back_from_an_artifact_that_is_another_one(world: World) -> None:
+    world.serve(world.make(1), 1)
+    digest = world.inner.version("churn", 1).artifact.removeprefix("sha256:")
+    for key in (f"artifacts/{digest}.tar.gz", "models/churn/1/model.tar.gz"):
+        world.bench.client("s3").put_object(Bucket=BUCKET, Key=f"everfit/{key}", Body=b"forged")
+    with pytest.raises(RefusedError, match="neither does"):
+        world.registry.mend(world.project.environments["production"])
 
 
 def test_a_version_that_was_never_made_has_no_package(world: World) -> None:

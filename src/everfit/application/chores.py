@@ -22,7 +22,7 @@ from everfit.application.ports import Outbox, Source
 from everfit.application.ports.executions import Execution
 from everfit.application.retraining import is_decided
 from everfit.domain.delivery import Delivery
-from everfit.domain.errors import EverfitError, StateError
+from everfit.domain.errors import EverfitError, RefusedError, StateError
 from everfit.domain.notice import Notice, NoticeKind
 from everfit.domain.run import Outcome, Run, RunId
 from everfit.domain.secret import hidden
@@ -141,6 +141,7 @@ def _chores(kept: Kept) -> Mapping[str, Chore]:
         "runs": _dispatch,
         "executions": _go_on,
         "silence": _watch,
+        "models": _mend,
         "alerts": _tell,
         **{name: look for name, look in looks.items() if name != SCHEDULES},
         "archive": _archive,
@@ -212,6 +213,18 @@ class _OwnDeliveries:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._outbox, name)
+
+
+def _mend(kept: Kept, now: datetime) -> str | None:
+    """Put back what serves where somebody has written over it, and have people told."""
+    del now
+    wrong = () if kept.mend is None else kept.mend()
+    if not wrong:
+        return None
+    raise RefusedError(
+        f"{'; '.join(wrong)}. Its own bytes were put back. Whatever was started meanwhile may serve the others: look "
+        "who wrote them, and have `everfit rollback` or `everfit run --force` replace what runs."
+    )
 
 
 def _tell(kept: Kept, now: datetime) -> str | None:

@@ -1,6 +1,6 @@
 """What a stack keeps: one model in one environment, with all that its functions work with."""
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from everfit.application.aws_effects import Place
@@ -24,6 +24,8 @@ class Kept:
         packages: in a registry outside, where people may decide; None when there is none.
         repair: brings what mirrors the registry outside up to date, and returns how much was not; None when there is
             nothing.
+        mend: puts back the bytes of what serves where somebody has written others, and says in words where; None when
+            nothing can be written over.
         archive: where events go that ended long ago; None keeps them all.
         account: whose events are taken.
     """
@@ -36,6 +38,7 @@ class Kept:
     executions: Executions
     packages: Packages | None = None
     repair: Callable[[], int] | None = None
+    mend: Callable[[], Sequence[str]] | None = None
     archive: EventArchive | None = None
     account: str = ""
 

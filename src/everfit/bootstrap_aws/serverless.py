@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final, cast
 
@@ -95,6 +96,7 @@ class Serverless:
             executions=StepFunctionsExecutions(self._clients, machine_arn(place_of(environment), account)),
             packages=registry.packages(environment),
             repair=registry.repair,
+            mend=partial(registry.mend, environment),
             archive=opened.archive,
             account=account,
         )

@@ -198,6 +198,16 @@ def test_a_secret_in_the_words_of_a_failure_is_hidden(kind: type[Exception]) -> 
     assert "s3cret" not in str(stack.outbox.deliveries())
 
 
+def test_bytes_of_what_serves_that_somebody_has_written_over_are_told() -> None:
+    stack = Stack()
+    wrong = ["s3://bucket/model.tar.gz held other bytes"]
+    ticked = tick(replace(stack.kept(), mend=lambda: wrong), stack.clock.now())
+    assert ticked.troubles["models"].startswith(wrong[0])
+    (told,) = stack.outbox.deliveries()
+    assert wrong[0] in str(told.notice.facts["reason"])
+    assert tick(replace(stack.kept(), mend=list), stack.clock.now()).troubles == {}
+
+
 def test_a_state_that_cannot_be_used_is_raised_since_nobody_can_be_told() -> None:
     stack = Stack()
     stack.sources["data"] = Breaking(StateError("The state is damaged."))

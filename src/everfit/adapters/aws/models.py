@@ -82,6 +82,30 @@ class PublishedModels:
             )
         return url
 
+    def mended(self, version: ServedVersion) -> str | None:
+        """Put the version's own bytes back where others, or none, are; return in words what was found.
+
+        SageMaker reads the copy again for every instance that it starts (Developer Guide, "Deploy models for real-time
+        inference"), and no URL of a model names a version of its object.
+
+        Raises:
+            RefusedError: the artifact itself is not what it was.
+        """
+        url = self.url(version.model_name, version.version)
+        with explained(f"look at the published copy {url}"):
+            is_there = self._found(url) is not None
+            found = self._digest(url) if is_there else None
+            if found == version.artifact:
+                return None
+            digest = self._digest(version.model)
+            if digest != version.artifact:
+                raise RefusedError(
+                    f"{url} does not hold version {version.version} of {version.model_name}, and neither does "
+                    f"{version.model} ({digest}). Put the versions of these objects before back."
+                )
+            self._copy(version, url)
+        return f"other bytes ({found})" if is_there else "nothing"
+
     def size(self, url: str) -> int:
         """Return the bytes of a published copy."""
         with explained(f"look at {url}"):

@@ -20,7 +20,7 @@ from everfit.domain.endpoint import ServedVersion
 from everfit.domain.errors import NotFoundError
 from everfit.domain.model_metrics import model_quality
 from everfit.domain.project import Environment, Project
-from everfit.domain.version import Placement, Standing, Version
+from everfit.domain.version import Placement, Standing, Version, last_good
 
 PAGE: Final = 100
 _NO_GROUP: Final = "does not exist"
@@ -152,16 +152,31 @@ class PackageMirror:
         with explained(f"make the model package of version {version.number} of {version.model} in {group}"):
             self._sagemaker.create_model_package(**request)
 
-    def _published(self, version: Version) -> Published:
-        url = self._models.publish(
-            ServedVersion(
-                model_name=version.model,
-                version=version.number,
-                artifact=version.artifact,
-                model=f"{self._place.home}/artifacts/{version.artifact.removeprefix('sha256:')}.tar.gz",
-                python="",
-            )
+    def mend(self, environment: Environment) -> Sequence[str]:
+        """Put the published copies of what serves, and of what one would go back to, right; say which were wrong."""
+        model = self._project.model
+        champion = self._inner.champion(model, environment.name)
+        last = last_good(self._inner.history(model, environment.name), champion)
+        wrong: list[str] = []
+        for number in (champion, last):
+            if number is None:
+                continue
+            found = self._models.mended(self._as_served(self._inner.version(model, number)))
+            if found is not None:
+                wrong.append(f"{self._models.url(model, number)} held {found} instead of version {number} of {model}")
+        return wrong
+
+    def _as_served(self, version: Version) -> ServedVersion:
+        return ServedVersion(
+            model_name=version.model,
+            version=version.number,
+            artifact=version.artifact,
+            model=f"{self._place.home}/artifacts/{version.artifact.removeprefix('sha256:')}.tar.gz",
+            python="",
         )
+
+    def _published(self, version: Version) -> Published:
+        url = self._models.publish(self._as_served(version))
         folder = f"{self._place.prefix}/models/{version.model}/{version.number}"
         content = json.dumps(model_quality(version, self._project.task), sort_keys=True).encode()
         self._objects.put(Put(key=f"{folder}/metrics.json", body=content, replaces=NOTHING))

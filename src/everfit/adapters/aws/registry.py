@@ -107,6 +107,14 @@ class ModelRegistry:
         """
         return self._mirror.repair()
 
+    def mend(self, environment: Environment) -> Sequence[str]:
+        """Put back the bytes of what serves where somebody has written others; say in words where.
+
+        Raises:
+            EverfitError: that cannot be looked at or done.
+        """
+        return self._mirror.mend(environment)
+
     def packages(self, environment: Environment) -> "EnvironmentPackages":
         """Return the packages as one environment sees them."""
         return EnvironmentPackages(self._mirror, self._inner, environment)
