@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from everfit.application.aws_decisions import CONSOLE
 from everfit.application.dispatch import Held, dispatch
 from everfit.application.journal import drive
 from everfit.application.ports import Ports
@@ -20,6 +21,8 @@ from everfit.domain.run import Run
 from everfit.domain.trigger import Wish
 from tests.aws.bench.client import until
 from tests.aws.endings import ENVIRONMENT, ending, plain
+
+ALARM = "line-errors"
 
 
 def rows(first: int = 0, count: int = 60, slope: float = 2.0, noise: float = 0.5) -> str:
@@ -90,8 +93,24 @@ class Stage(ABC):
         decision = Decision(version=version, approved=approved, actor="ada", reason="looked at")
         keep(decision, self.environment, self.workspace, self.ports)
 
+    def approve_in_console(self, version: int) -> None:
+        """Approve where AWS shows the version; elsewhere somebody says the same words."""
+        decision = Decision(
+            version=version, approved=True, actor=CONSOLE, reason="decided in SageMaker's Model Registry"
+        )
+        keep(decision, self.environment, self.workspace, self.ports)
+
     def roll_back(self) -> None:
         roll_back(self.environment, self.workspace, self.ports, actor="ada", reason="it was wrong")
+
+    def alarm(self) -> None:
+        """Have an alarm go off while the version is still watched; elsewhere somebody heeds it."""
+        reason = f"the alarm {ALARM} was raised"
+        roll_back(self.environment, self.workspace, self.ports, actor="cloudwatch", reason=reason)
+
+    def gossip(self) -> int:
+        """Tell of what happens to others, where anybody tells of anything, and return of how many things."""
+        return 0
 
     def notices(self) -> Sequence[Notice]:
         """Return all that there was to tell."""

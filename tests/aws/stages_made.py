@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from everfit.adapters.aws.clients import Clients
 from everfit.adapters.aws.database import S3Database
@@ -35,8 +36,9 @@ from everfit.interfaces.cli.progress import Silence
 from everfit.settings import Settings
 from tests.aws.bench.client import Bench, until
 from tests.aws.endings import ENVIRONMENT
+from tests.aws.events import a_job_event, a_package_event, an_alarm_event, an_endpoint_event
 from tests.aws.serverless_bench import ServerlessBench
-from tests.aws.stages import Stage
+from tests.aws.stages import ALARM, Stage
 from tests.aws.stories import Story
 from tests.aws_bench import BUCKET
 from tests.projects import INFERENCE, TRAIN
@@ -51,7 +53,7 @@ gate:
   - mae <= 5
   - mae <= champion * 1.1TRIGGERS
 environments:
-  production: {endpoint: line, approval: APPROVALPLACE}
+  production: {endpoint: line, approval: APPROVALWATCHPLACE}
 """
 ON_AWS = ", backend: sagemaker, aws: {region: us-east-1, bucket: everfit-bench}"
 SCRIPTS: Mapping[str, str] = {"train.py": TRAIN, "inference.py": INFERENCE}
@@ -63,7 +65,7 @@ WAITS = 0.06
 def project_text(story: Story, *, on_aws: bool) -> str:
     """Return the project file, which differs in nothing but where the project is."""
     source, place = (f"s3://{BUCKET}/rows/", ON_AWS) if on_aws else ("data/", "")
-    text = PROJECT.replace("SOURCE", source).replace("PLACE", place)
+    text = PROJECT.replace("SOURCE", source).replace("PLACE", place).replace("WATCH", story.watch)
     return text.replace("TRIGGERS", story.triggers).replace("APPROVAL", story.approval)
 
 
@@ -146,6 +148,32 @@ class ServerlessStage(Stage):
         """Wait until S3 has told of something; nobody has to look."""
         until(lambda: self._waiting().backlogs, "news of the data")
 
+    def approve_in_console(self, version: int) -> None:
+        sagemaker = self.stack.bench.client("sagemaker")
+        found = sagemaker.list_model_packages(ModelPackageGroupName="line")["ModelPackageSummaryList"]
+        arn = next(each["ModelPackageArn"] for each in found if each["ModelPackageVersion"] == version)
+        for _ in range(2):
+            sagemaker.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Approved")
+        until(lambda: not self.ports.store.waiting(self.workspace.model, ENVIRONMENT), "the decision")
+
+    def alarm(self) -> None:
+        since = self.ports.clock.now().isoformat()
+        event = an_alarm_event(ALARM, since=since, dimensions={"EndpointName": "line"})
+        assert [self._told(event)["effect"] for _ in range(2)] == ["roll back"] * 2
+        self.rest()
+
+    def gossip(self) -> int:
+        strangers = (
+            a_job_event("churn-20261121-100000-0a1b2c3d-train", "Completed"),
+            a_job_event("line-job-of-somebody", "Failed"),
+            a_package_event("churn", 1, "Approved"),
+            an_endpoint_event("line-of-somebody", "IN_SERVICE"),
+            an_alarm_event("lines-errors", dimensions={"EndpointName": "lines"}),
+            {**a_job_event("everfit-line-train", "Completed"), "account": "111122223333"},
+        )
+        assert {self._told(event)["effect"] for event in strangers} == {"nothing"}
+        return len(strangers)
+
     def settle(self) -> None:
         until(self._has_settled, "rest", 100)
 
@@ -156,6 +184,11 @@ class ServerlessStage(Stage):
     def notices(self) -> Sequence[Notice]:
         with S3Database(self.stack.clients, self.stack.place).reading() as rows:
             return [notice_of(row) for row in rows.all("select * from notice", {})]
+
+    def _told(self, event: Mapping[str, object]) -> Mapping[str, Any]:
+        """Have the function be told of an event, and return what it made of it."""
+        answer: Mapping[str, Any] = self.stack.invoke(Role.EVENTS, event)
+        return answer
 
     def _has_settled(self) -> bool:
         self.stack.tick()

@@ -26,11 +26,13 @@ class Story:
 
     Args:
         triggers: of the project file.
+        watch: of its environment.
     """
 
     chapters: tuple[Chapter, ...]
     approval: str = "automatic"
     triggers: str = ""
+    watch: str = ""
 
     def tell(self, stage: Stage) -> None:
         """Have it all happen."""
@@ -140,6 +142,24 @@ def turned_away(stage: Stage) -> None:
     stage.settle()
 
 
+def approved_in_console(stage: Stage) -> None:
+    """What is approved in the Model Registry is deployed."""
+    stage.approve_in_console(1)
+    stage.settle()
+
+
+def gossip(stage: Stage) -> None:
+    """What happens to others changes nothing here."""
+    stage.gossip()
+    stage.settle()
+
+
+def alarmed(stage: Stage) -> None:
+    """An alarm takes back what served a moment only."""
+    stage.alarm()
+    stage.settle()
+
+
 def timid_champion(stage: Stage) -> None:
     """A version serves that has never seen great numbers."""
     stage.change("inference.py", TIMID)
@@ -170,3 +190,16 @@ STORIES: Mapping[str, Story] = {
     ),
     "champions": Story(chapters=(timid_champion, champion_broken, champion_outgrown)),
 }
+"""Each is told on every backend."""
+
+OF_AWS: Mapping[str, Story] = {
+    "console": Story(chapters=(first_model, gossip, approved_in_console, gossip), approval="manual"),
+    "alarm": Story(
+        chapters=(first_model, gossip, better, alarmed),
+        watch=", watch: {for: 1h, roll_back_when: ['error_rate > 50%']}",
+    ),
+    "better": Story(chapters=(first_model, better)),
+}
+"""What AWS does to a story; in memory somebody does the same by hand, or nothing happens."""
+
+ALL: Mapping[str, Story] = {**STORIES, **OF_AWS}

@@ -1,44 +1,18 @@
 """The same inputs give the same decisions and the same end state, wherever the work is done."""
 
-import fcntl
-import json
-import os
-from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.aws.references import Reference, in_memory
 from tests.aws.stages import Stage
 from tests.aws.stages_made import by_controller, here, serverless
-from tests.aws.stories import STORIES, Story
+from tests.aws.stories import OF_AWS, STORIES, Story
 
-Reference = Callable[[str], Mapping[str, Any]]
+__all__ = ["in_memory"]
+
 BACKENDS = ("local", "controller", "serverless")
-
-
-@pytest.fixture(scope="session")
-def in_memory(tmp_path_factory: pytest.TempPathFactory) -> Reference:
-    """How each story ends in memory, told once for all processes of a session of tests."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-
-    def ending(name: str) -> Mapping[str, Any]:
-        kept = shared / f"ending-{name.replace(' ', '-')}.json"
-        with kept.open("a+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            file.seek(0)
-            known = file.read()
-            if not known:
-                with here(STORIES[name], tmp_path_factory.mktemp("memory") / "line", in_memory=True) as stage:
-                    STORIES[name].tell(stage)
-                    known = json.dumps(stage.ending())
-                file.write(known)
-        found: Mapping[str, Any] = json.loads(known)
-        return found
-
-    return ending
 
 
 def stage_on(backend: str, story: Story, folder: Path, request: pytest.FixtureRequest) -> AbstractContextManager[Stage]:
@@ -55,5 +29,16 @@ def test_a_story_ends_as_it_does_in_memory(
 ) -> None:
     with stage_on(backend, STORIES[story], tmp_path / "line", request) as stage:
         STORIES[story].tell(stage)
+        ended = stage.ending()
+    assert ended == in_memory(story)
+
+
+@pytest.mark.parametrize("story", ["console", "alarm"])
+def test_what_aws_tells_of_twice_and_in_another_order_ends_as_if_a_person_had_done_it(
+    story: str, in_memory: Reference, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    with stage_on("serverless", OF_AWS[story], tmp_path / "line", request) as stage:
+        request.getfixturevalue("bench").set(duplicate_events=2, reorder_events=4)
+        OF_AWS[story].tell(stage)
         ended = stage.ending()
     assert ended == in_memory(story)
