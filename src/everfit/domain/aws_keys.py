@@ -48,7 +48,8 @@ NAMES: Final = Section(
         Key(
             name="pipeline",
             kind=plain.NAME,
-            doc="A SageMaker Pipeline that prepares, trains and evaluates as one execution, visible in Studio.",
+            doc="A SageMaker Pipeline of this environment: each run is one execution that prepares, trains and "
+            "evaluates, visible in Studio. Not where `train.environment` holds a secret, nor with `promote_from`.",
             default="none; each job is started by itself",
         ),
         Key(
