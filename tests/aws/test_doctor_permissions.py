@@ -120,7 +120,7 @@ def test_what_serves_may_read_models_and_nothing_else_of_the_bucket() -> None:
 
 
 def test_the_data_is_read_below_its_own_prefix_alone() -> None:
-    for role in (Role.STEP, Role.TRIGGER, Role.JOB):
+    for role in (Role.STEP, Role.TICK, Role.JOB):
         named = [one for grant in grants_of(role, a_scope()) for one in grant.resources if "somebodys-lake/" in one]
         assert set(named) == {"arn:aws:s3:::somebodys-lake/raw/*"}
 

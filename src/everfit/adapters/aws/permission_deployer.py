@@ -3,13 +3,12 @@
 from typing import Final
 
 from everfit.adapters.aws.permission_grants import (
-    ALARMS,
     BUCKET,
-    ENDPOINT,
+    DATA_BUCKET,
     HOME,
+    LEAVE,
     MULTIPART,
     NO_NARROWER,
-    SERVING_FUNCTION,
     STATE,
     arn,
     where,
@@ -33,7 +32,7 @@ DEPLOY: Final = (
         why="the stack is planned, made, changed and removed",
     ),
     grant(
-        calls="cloudformation: DescribeStackDriftDetectionStatus ValidateTemplate",
+        calls="cloudformation: DescribeStackDriftDetectionStatus",
         resources=("*",),
         why="what was changed by hand is found",
         wide=NO_NARROWER,
@@ -48,6 +47,11 @@ DEPLOY: Final = (
         ),
         resources=(BUCKET,),
         why="the bucket of the installation is made, and removed when that is asked for",
+    ),
+    grant(
+        calls="s3: ListBucket GetBucketVersioning GetBucketNotification",
+        resources=(DATA_BUCKET,),
+        why="it is seen whether the bucket of the data tells of new objects",
     ),
     grant(
         calls="s3: DeleteObjectVersion",
@@ -190,12 +194,10 @@ DEPLOY: Final = (
         why="`everfit destroy --data` removes the versions",
     ),
     grant(
-        calls="sagemaker: ListModelPackages ListModels",
+        calls="sagemaker: ListModelPackages",
         resources=("*",),
         why="`everfit destroy` finds what was made at run time",
         wide=NO_NARROWER,
     ),
-    *ENDPOINT,
-    *SERVING_FUNCTION,
-    *ALARMS,
+    *LEAVE,
 )

@@ -113,7 +113,7 @@ JOBS: Final = (
         condition=TAGGED,
     ),
     grant(
-        calls=("sagemaker: DescribeTrainingJob StopTrainingJob DescribeProcessingJob StopProcessingJob ListTags"),
+        calls="sagemaker: DescribeTrainingJob StopTrainingJob DescribeProcessingJob StopProcessingJob",
         resources=(arn("sagemaker", "training-job/*"), arn("sagemaker", "processing-job/*")),
         why="jobs are followed and stopped",
         condition=OURS,
@@ -132,18 +132,6 @@ JOBS: Final = (
         why="SageMaker acts in the role of the jobs, and in no other",
         condition=where("StringEquals", "iam:PassedToService", "sagemaker.amazonaws.com"),
     ),
-    grant(
-        calls="sagemaker: CreatePipeline UpdatePipeline DescribePipeline StartPipelineExecution AddTags",
-        resources=(arn("sagemaker", "pipeline/{pipeline}"),),
-        why="a run is one execution of the pipeline",
-        when=When.PIPELINE,
-    ),
-    grant(
-        calls="sagemaker: DescribePipelineExecution ListPipelineExecutionSteps StopPipelineExecution",
-        resources=(arn("sagemaker", "pipeline/{pipeline}/execution/*"),),
-        why="an execution is followed and stopped",
-        when=When.PIPELINE,
-    ),
 )
 
 REGISTRY: Final = (
@@ -153,9 +141,15 @@ REGISTRY: Final = (
         why="the model has a group in the Model Registry",
     ),
     grant(
-        calls="sagemaker: CreateModelPackage DescribeModelPackage UpdateModelPackage DeleteModelPackage",
+        # A version is made in its group, and both may be asked for (Service Authorization Reference, resource types).
+        calls="sagemaker: CreateModelPackage",
+        resources=(arn("sagemaker", "model-package-group/{group}"), arn("sagemaker", "model-package/{group}/*")),
+        why="each version is a model package",
+    ),
+    grant(
+        calls="sagemaker: DescribeModelPackage UpdateModelPackage DeleteModelPackage",
         resources=(arn("sagemaker", "model-package/{group}/*"),),
-        why="each version is a model package, and follows how the version stands",
+        why="a model package follows how its version stands",
     ),
     grant(
         calls="sagemaker: AddTags",
@@ -218,12 +212,6 @@ ENDPOINT: Final = (
         wide=NO_NARROWER,
     ),
     grant(
-        calls="sagemaker: InvokeEndpoint",
-        resources=(arn("sagemaker", "endpoint/{endpoint_arn}"),),
-        why="the endpoint is asked for a prediction",
-        when=When.ENDPOINT,
-    ),
-    grant(
         calls="application-autoscaling: RegisterScalableTarget DeregisterScalableTarget PutScalingPolicy",
         resources=(arn("application-autoscaling", "scalable-target/*"),),
         why="scaling outlives a deployment, whoever declared it",
@@ -260,6 +248,13 @@ ENDPOINT: Final = (
     ),
 )
 
+ASK: Final = grant(
+    calls="sagemaker: InvokeEndpoint",
+    resources=(arn("sagemaker", "endpoint/{endpoint_arn}"),),
+    why="the endpoint is asked for a prediction",
+    when=When.ENDPOINT,
+)
+
 SERVING_FUNCTION: Final = (
     grant(
         calls=(
@@ -292,6 +287,45 @@ ALARMS: Final = (
         # A search by the beginning of a name is a search among all.
         resources=(arn("cloudwatch", "alarm:*"),),
         why="alarms of deployments that are over are found",
+    ),
+)
+
+# What `everfit destroy` finds and removes of what was made at run time.
+LEAVE: Final = (
+    grant(
+        calls="sagemaker: DescribeEndpoint DeleteEndpoint ListTags",
+        resources=(arn("sagemaker", "endpoint/{endpoint_arn}"),),
+        why="`everfit destroy` removes the endpoint that it has made",
+        when=When.ENDPOINT,
+    ),
+    grant(
+        calls="sagemaker: DeleteEndpointConfig DeleteModel",
+        resources=_SERVED_CONFIG,
+        why="`everfit destroy` removes what the endpoint was made of",
+        when=When.ENDPOINT,
+    ),
+    grant(
+        calls="sagemaker: ListEndpointConfigs ListModels",
+        resources=("*",),
+        why="`everfit destroy` finds what the endpoint was made of",
+        when=When.ENDPOINT,
+        wide=NO_NARROWER,
+    ),
+    grant(
+        calls="lambda: GetFunction DeleteFunction",
+        resources=(arn("lambda", "function:{endpoint}"),),
+        why="`everfit destroy` removes the function that it has made",
+        when=When.FUNCTION,
+    ),
+    grant(
+        calls="cloudwatch: DeleteAlarms",
+        resources=(arn("cloudwatch", "alarm:{endpoint}-*"),),
+        why="`everfit destroy` removes the alarms of what serves",
+    ),
+    grant(
+        calls="cloudwatch: DescribeAlarms",
+        resources=(arn("cloudwatch", "alarm:*"),),
+        why="`everfit destroy` finds the alarms of what serves",
     ),
 )
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from everfit.adapters.aws.permission_grants import (
     ALARMS,
+    ASK,
     BUCKET,
     DATA_BUCKET,
     ENDPOINT,
@@ -24,12 +25,13 @@ from everfit.adapters.aws.permission_grants import (
     log_of,
     where,
 )
+from everfit.adapters.aws.permission_pipeline import IN_PIPELINE, PIPELINE
 from everfit.adapters.aws.permission_words import When, grant
 
-WORK: Final = (*STATE, MULTIPART, *READ_DATA, *JOBS, *REGISTRY, *ENDPOINT, *SERVING_FUNCTION, *ALARMS)
+WORK: Final = (*STATE, MULTIPART, *READ_DATA, *JOBS, *PIPELINE, *REGISTRY, *ENDPOINT, *SERVING_FUNCTION, *ALARMS)
 
-STEP: Final = (*WORK, *TELL, log_of("{step_function}"), *VPC)
-CONTROL: Final = (*WORK, *TELL)
+STEP: Final = (*WORK, log_of("{step_function}"), *VPC)
+CONTROL: Final = (*WORK, *TELL, ASK)
 TICK: Final = (*STATE, MULTIPART, *READ_DATA, *REGISTRY, *TELL, *EXECUTE, log_of("{tick_function}"), *VPC)
 # Lambda refuses a dead-letter queue that the function's role may not send to (API reference, CreateFunction).
 DEAD_LETTERS: Final = grant(
@@ -39,7 +41,6 @@ DEAD_LETTERS: Final = grant(
 )
 EVENTS: Final = (
     *STATE,
-    *READ_DATA,
     *REGISTRY,
     *LOOK_AT_ENDPOINT,
     *EXECUTE,
@@ -49,7 +50,6 @@ EVENTS: Final = (
 )
 TRIGGER: Final = (
     *STATE,
-    *READ_DATA,
     *EXECUTE,
     grant(
         # What an event source mapping needs of the function's role (Lambda Developer Guide, "Using Lambda with SQS").
@@ -168,6 +168,7 @@ JOB: Final = (
         why="images are loaded",
         wide=NO_NARROWER,
     ),
+    *IN_PIPELINE,
     *VPC,
 )
 
