@@ -54,16 +54,21 @@ class Controller:
 
 @dataclass
 class Controllers:
-    """Starts controllers of one project."""
+    """Starts controllers of one project.
+
+    Args:
+        role: ARN of the role whose credentials they have; None is the user.
+    """
 
     bench: Bench
     folder: Path
+    role: str | None = None
     started: list[Controller] = field(default_factory=list[Controller])
 
     def start(self, command: str = "run", *options: str) -> Controller:
         process = subprocess.Popen(
             [EVERFIT, command, "-C", str(self.folder), *options],
-            env={**quiet_environment(), **self.bench.environment(), "EVERFIT_ACTOR": "ada", **SETTINGS},
+            env={**quiet_environment(), **self.bench.environment(self.role), "EVERFIT_ACTOR": "ada", **SETTINGS},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

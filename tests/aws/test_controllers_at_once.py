@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from everfit.adapters.aws.clients import Clients
+from everfit.adapters.aws.errors import MISSING, code_of
 from everfit.adapters.local.clock import SystemClock
 from everfit.adapters.sql.run_store import SqlRunStore
 from everfit.application.journal import drive
@@ -84,7 +85,7 @@ class Place:
         try:
             self.bench.client("s3").delete_object(Bucket=BUCKET, Key=LOCK)
         except ClientError as error:
-            if error.response["Error"]["Code"] != "NoSuchKey":
+            if code_of(error) not in MISSING:
                 raise
 
     def outcomes(self) -> list[Outcome | None]:
