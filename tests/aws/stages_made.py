@@ -230,7 +230,7 @@ def by_controller(story: Story, folder: Path, bench: Bench, clients: Clients) ->
 
 
 @contextmanager
-def serverless(story: Story, folder: Path, bench: Bench, clients: Clients) -> Generator[Stage]:
+def serverless(story: Story, folder: Path, bench: Bench, clients: Clients) -> Generator[ServerlessStage]:
     """Give a stage that is a stack on the bench."""
     workspace, _ = _project(story, folder, on_aws=True)
     bench.set(wait_factor=WAITS)

@@ -40,7 +40,9 @@ def library_folder(world: World) -> Path:
             origin = Path(spec.origin)
             source = origin.parent if origin.name == "__init__.py" else origin
             (fresh / source.name).symlink_to(source)
-        fresh.rename(folder)
+        # Another function that starts at the same moment may have made it by now.
+        with suppress(OSError):
+            fresh.rename(folder)
     return folder
 
 
