@@ -19,6 +19,8 @@ from everfit.adapters.aws.intent import Change, read_intent
 from everfit.adapters.aws.rollout import Move, Observed, next_move
 from everfit.domain.endpoint import ServedVersion
 from everfit.domain.errors import StateError
+from everfit.domain.gate import ApprovalPolicy
+from everfit.domain.gate_rule import parse_rule
 from everfit.domain.rollout_plan import deployment_config, rollout_of
 from everfit.serving.function import http_answer, http_request, place_of
 from tests.aws.bench import strict
@@ -97,6 +99,12 @@ def test_the_alarm_of_a_worse_model_is_as_its_readers_know_it() -> None:
     assert (alarm["Namespace"], alarm["MetricName"]) == ("MLOps/Forecasting", "ModelMAPE")
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 20.0)
     assert alarm["AlarmActions"] == [TOPIC]
+
+
+def test_the_alarm_goes_off_where_a_person_is_asked_and_not_only_where_the_gate_ends() -> None:
+    asks = ApprovalPolicy(when=parse_rule("mape >= 20", when=True))
+    (alarm,) = drift_alarms("tickets", project(("mape < 100",)), environment(approval=asks), place(), None)
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 20.0)
 
 
 def test_only_fixed_thresholds_of_the_whole_are_watched() -> None:

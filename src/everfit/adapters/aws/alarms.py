@@ -8,7 +8,7 @@ from typing import Any, Final
 from everfit.adapters.aws.clients import Clients
 from everfit.adapters.aws.errors import explained
 from everfit.domain.aws import AwsPlace
-from everfit.domain.gate_rule import Subject
+from everfit.domain.gate_rule import GateRule, Subject
 from everfit.domain.project import Environment, Project
 from everfit.domain.rollout_plan import LiveRule, live_rules
 from everfit.domain.told_figures import metric_name
@@ -77,26 +77,39 @@ def drift_alarms(
 ) -> list[Document]:
     """Return an alarm for each fixed threshold of the gate, on the figure that each run publishes of its model.
 
-    The comparison is the plain one beyond the threshold, so that ``mape < 20`` is watched as ``ModelMAPE > 20``.
+    The comparison is the plain one beyond the threshold, so that ``mape < 20`` is watched as ``ModelMAPE > 20``. Where
+    a person is asked from a threshold on, as by ``when: mape >= 20``, that one is watched and not the gate's.
     """
     made: dict[str, Document] = {}
-    for rule in project.rules_in(environment):
-        if rule.subject is not Subject.METRIC or rule.is_relative or rule.slices is not None:
-            continue
+    for rule, text, is_high_bad in _thresholds(project, environment):
         name = f"{endpoint}-{rule.name.lower()}-drift-alarm"
         made[name] = {
             **_alarm(name, periods=1, tags=place.all_tags),
-            "AlarmDescription": f"The model behind {endpoint} does not reach {rule.text}.",
+            "AlarmDescription": f"The model behind {endpoint} {text}.",
             "Namespace": place.namespace,
             "MetricName": metric_name(rule.name),
             "Dimensions": _dimensions({"EndpointName": endpoint}),
             "Statistic": "Average",
             "Period": _MINUTE,
             "Threshold": rule.offset,
-            "ComparisonOperator": "LessThanThreshold" if rule.operator.wants_more else "GreaterThanThreshold",
+            "ComparisonOperator": "GreaterThanThreshold" if is_high_bad else "LessThanThreshold",
             **_told(topic),
         }
     return list(made.values())
+
+
+def _thresholds(project: Project, environment: Environment) -> Iterable[tuple[GateRule, str, bool]]:
+    """Yield each rule with a fixed threshold, what it means to be beyond it, and whether beyond is above."""
+    for rule in project.rules_in(environment):
+        if _is_fixed(rule):
+            yield rule, f"does not reach {rule.text}", not rule.operator.wants_more
+    when = environment.approval.when
+    if when is not None and _is_fixed(when):
+        yield when, f"is one that a person is asked about: {when.text}", when.operator.wants_more
+
+
+def _is_fixed(rule: GateRule) -> bool:
+    return rule.subject is Subject.METRIC and not rule.is_relative and rule.slices is None
 
 
 def _live(environment: Environment) -> Iterable[tuple[str, LiveRule]]:
