@@ -281,6 +281,18 @@ def test_the_fence_grows_with_every_claim_and_is_never_reset(store: Kept) -> Non
     assert fences == [1, 2, 3]
 
 
+def test_the_next_fence_is_beyond_one_that_was_used_elsewhere(store: Kept) -> None:
+    first = store.claim("churn", "production", owner="a", lease=LEASE)
+    store.release(first, beyond=40)
+    second = store.claim("churn", "production", owner="b", lease=LEASE)
+    store.release(second, beyond=3)
+    third = store.claim("churn", "production", owner="c", lease=LEASE)
+    store.release(second, beyond=90)
+    store.release(third)
+    assert (second.fence, third.fence) == (41, 42)
+    assert store.claim("churn", "production", owner="d", lease=LEASE).fence == 43
+
+
 def test_environments_have_leases_of_their_own(store: Kept) -> None:
     store.claim("churn", "production", owner="one", lease=LEASE)
     assert store.claim("churn", "staging", owner="two", lease=LEASE).fence == 1

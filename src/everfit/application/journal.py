@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Final
 
 from everfit.application.loop import LOOP
-from everfit.application.owed import found_serving, settle_owed
+from everfit.application.owed import fence_ahead, found_serving, settle_owed
 from everfit.application.performing import ENDPOINT, JOB, perform, stop
 from everfit.application.ports import Claim, Ports
 from everfit.application.step import Answer, Context, Done, Step
@@ -39,13 +39,26 @@ def drive(run: RunId, workspace: Workspace, ports: Ports, *, only: str | None = 
     found = ports.store.run(run)
     if found.state is RunState.ENDED:
         return found
-    claim = ports.store.claim(found.model, found.environment, owner=ports.owner, lease=LEASE, run=run)
+    if _claimed(found, workspace, ports, only) > 0:
+        _claimed(found, workspace, ports, only)
+    return ports.store.run(run)
+
+
+def _claimed(found: Run, workspace: Workspace, ports: Ports, only: str | None) -> int:
+    """Walk under a claim; return the endpoint's fence when the walk needs a claim beyond it, else 0."""
+    claim = ports.store.claim(found.model, found.environment, owner=ports.owner, lease=LEASE, run=found.id)
+    ahead = 0
     try:
         with ports.heart.beating(claim):
-            _walk(claim, replace(ports.store.run(run), waits_for=found.waits_for), workspace, ports, only)
+            _walk(claim, replace(ports.store.run(found.id), waits_for=found.waits_for), workspace, ports, only)
+    except FencedError:
+        environment = workspace.project.environments.get(found.environment)
+        ahead = 0 if environment is None else fence_ahead(claim, environment, LEASE, ports)
+        if not ahead:
+            raise
     finally:
-        ports.store.release(claim)
-    return ports.store.run(run)
+        ports.store.release(claim, beyond=ahead)
+    return ahead
 
 
 def _walk(claim: Claim, run: Run, workspace: Workspace, ports: Ports, only: str | None) -> None:

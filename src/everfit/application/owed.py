@@ -7,7 +7,7 @@ from everfit.application.ports import Claim, Ports
 from everfit.application.serving import sample_of, served_version
 from everfit.application.workspace import Workspace
 from everfit.domain.endpoint import SampleRequest, ServedVersion
-from everfit.domain.errors import BackendError, NotFoundError, RefusedError
+from everfit.domain.errors import BackendError, FencedError, NotFoundError, RefusedError
 from everfit.domain.project import Environment
 from everfit.domain.run import RunId
 from everfit.domain.version import Release, release
@@ -22,6 +22,21 @@ def found_serving(environment: Environment, ports: Ports) -> int | None:
     if state is None:
         return None
     return next((number for number, weight in state.weights.items() if weight == 1.0), None)
+
+
+def fence_ahead(claim: Claim, environment: Environment, lease: timedelta, ports: Ports) -> int:
+    """Return the fence that the endpoint knows when it is ahead of a claim that still holds; else 0.
+
+    Then nobody has taken over: the state was put back to an earlier one, and counts fences anew that were used.
+    """
+    state = ports.endpoints.describe(environment.endpoint)
+    if state is None or state.fence <= claim.fence:
+        return 0
+    try:
+        ports.store.renew(claim, lease)
+    except FencedError:
+        return 0
+    return state.fence
 
 
 def settle_owed(claim: Claim, environment: Environment, workspace: Workspace, ports: Ports) -> None:

@@ -5,10 +5,10 @@ from typing import Final
 
 from everfit.application.approvals import check_decision, expire_approvals
 from everfit.application.journal import LEASE, drive
-from everfit.application.owed import found_serving, put_back, settle_owed
+from everfit.application.owed import fence_ahead, found_serving, put_back, settle_owed
 from everfit.application.ports import Ports
 from everfit.application.workspace import Workspace
-from everfit.domain.errors import NotFoundError, RefusedError
+from everfit.domain.errors import FencedError, NotFoundError, RefusedError
 from everfit.domain.project import Environment
 from everfit.domain.run import Run
 from everfit.domain.version import Approval, Placement, Standing, last_good, release
@@ -135,20 +135,47 @@ def roll_back(  # noqa: PLR0913 - where, by whom, from what, to what, and why
     if not _is_owed(environment, workspace, ports):
         # What cannot be done takes the work from nobody.
         way_back(environment, workspace, ports, to)
+    asked = _Asked(environment, workspace, actor, reason, to, leaves)
+    way = _gone_back(asked, ports) or _gone_back(asked, ports)
+    if way is None:
+        raise FencedError(f"The endpoint {environment.endpoint} was taken over by others again and again; try again.")
+    return way
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The way back that is asked for."""
+
+    environment: Environment
+    workspace: Workspace
+    actor: str
+    reason: str
+    to: int | None
+    leaves: int | None
+
+
+def _gone_back(asked: _Asked, ports: Ports) -> WayBack | None:
+    """Go back under a claim; None when the endpoint knows a later fence, beyond which the next claim goes."""
+    environment, workspace, to = asked.environment, asked.workspace, asked.to
     claim = ports.store.claim(workspace.model, environment.name, owner=ports.owner, lease=LEASE, take_over=True)
-    before = ports.registry.champion(workspace.model, environment.name)
+    before, ahead = ports.registry.champion(workspace.model, environment.name), 0
     try:
         with ports.heart.beating(claim):
             settle_owed(claim, environment, workspace, ports)
             way = _already_gone(before, environment, workspace, ports, to)
             if way is None:
-                check_leaves(leaves, ports.registry.champion(workspace.model, environment.name))
+                check_leaves(asked.leaves, ports.registry.champion(workspace.model, environment.name))
                 way = way_back(environment, workspace, ports, to)
                 proof = put_back(claim, way.after, environment, workspace, ports)
-                ports.registry.served(claim, proof, reason=reason, actor=actor, roll_back=True)
+                ports.registry.served(claim, proof, reason=asked.reason, actor=asked.actor, roll_back=True)
             ports.endpoints.settle(environment.endpoint, [way.after, way.before], fence=claim.fence)
+    except FencedError:
+        ahead = fence_ahead(claim, environment, LEASE, ports)
+        if not ahead:
+            raise
+        return None
     finally:
-        ports.store.release(claim)
+        ports.store.release(claim, beyond=ahead)
     return way
 
 

@@ -44,6 +44,11 @@ def renewed(lease: Lease, now: datetime, length: timedelta) -> Lease:
     return replace(lease, renewed=now, expires=now + length)
 
 
+def given_back(lease: Lease, beyond: int = 0) -> Lease:
+    """Return the lease without an owner; the next one's fence is higher than *beyond*, too."""
+    return replace(lease, owner=None, run=None, fence=max(lease.fence, beyond))
+
+
 def rebased(lease: Lease, now: datetime) -> Lease:
     """Return the lease by a clock that has jumped back: it starts over, so that it neither ends early nor never."""
     if lease.renewed <= now:

@@ -569,6 +569,29 @@ def test_of_two_alarms_at_the_same_time_one_goes_back_and_not_both() -> None:
     assert world.registry.champion("line", "production") == 2
 
 
+def went_back_in_time(world: World) -> None:
+    """Have the endpoint know many more claims than the state does: that was put back to an earlier one."""
+    world.endpoints.settle("line", [1, 2], fence=500)
+
+
+def test_a_state_that_was_put_back_to_an_earlier_one_keeps_nobody_from_going_back() -> None:
+    world = World()
+    served_twice(world)
+    went_back_in_time(world)
+    answer = go_back(AskedBack(actor="grace", before=2), "production", world.workspace, world.ports())
+    assert (answer.answer, world.serving()) == (Answer.ENDED, 1)
+    assert world.registry.champion("line", "production") == 1
+
+
+def test_a_state_that_was_put_back_to_an_earlier_one_keeps_no_run_from_deploying() -> None:
+    world = World()
+    served_twice(world)
+    went_back_in_time(world)
+    world.data.rows = 300
+    assert walked(world, begun(world))[-1].outcome is Outcome.DEPLOYED
+    assert (world.serving(), world.registry.champion("line", "production")) == (3, 3)
+
+
 def test_a_rollback_with_nowhere_to_go_ends_with_words() -> None:
     world = World()
     walked(world, begun(world))

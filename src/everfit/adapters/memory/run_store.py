@@ -122,12 +122,12 @@ class MemoryRunStore:
             renewed = leases.renewed(self._held(claim), self._clock.now(), lease)
             self._leases[claim.model, claim.environment] = renewed
 
-    def release(self, claim: Claim) -> None:
+    def release(self, claim: Claim, *, beyond: int = 0) -> None:
         place = (claim.model, claim.environment)
         with self.turn:
             lease = self._leases.get(place)
             if lease is not None and (lease.owner, lease.fence) == (claim.owner, claim.fence):
-                self._leases[place] = replace(lease, owner=None, run=None)
+                self._leases[place] = leases.given_back(lease, beyond)
 
     def begin_step(self, claim: Claim, name: str) -> StepRecord:
         with self.turn:

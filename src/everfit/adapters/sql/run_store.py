@@ -117,11 +117,11 @@ class SqlRunStore:
             renewed = leases.renewed(held(rows, claim), self._clock.now(), lease)
             keep_lease(rows, claim.model, claim.environment, renewed)
 
-    def release(self, claim: Claim) -> None:
+    def release(self, claim: Claim, *, beyond: int = 0) -> None:
         with self._database.transaction() as rows:
             lease = lease_of(rows, claim.model, claim.environment)
             if lease is not None and (lease.owner, lease.fence) == (claim.owner, claim.fence):
-                keep_lease(rows, claim.model, claim.environment, replace(lease, owner=None, run=None))
+                keep_lease(rows, claim.model, claim.environment, leases.given_back(lease, beyond))
 
     def begin_step(self, claim: Claim, name: str) -> StepRecord:
         with self._database.transaction() as rows:

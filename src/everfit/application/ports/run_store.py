@@ -91,8 +91,12 @@ class RunStore(Protocol):
         """Prolong the lease, or raise ``FencedError``."""
         ...
 
-    def release(self, claim: Claim) -> None:
-        """Give the lease back; nothing happens when somebody else has it by now."""
+    def release(self, claim: Claim, *, beyond: int = 0) -> None:
+        """Give the lease back; nothing happens when somebody else has it by now.
+
+        Args:
+            beyond: the next claim's fence is higher than this, too.
+        """
         ...
 
     def begin_step(self, claim: Claim, name: str) -> StepRecord:
