@@ -102,7 +102,7 @@ def test_the_alarm_of_a_worse_model_is_as_its_readers_know_it() -> None:
 
 
 def test_the_alarm_goes_off_where_a_person_is_asked_and_not_only_where_the_gate_ends() -> None:
-    asks = ApprovalPolicy(when=parse_rule("mape >= 20", when=True))
+    asks = ApprovalPolicy(when=parse_rule("mape >= 20"))
     (alarm,) = drift_alarms("tickets", project(("mape < 100",)), environment(approval=asks), place(), None)
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 20.0)
 
