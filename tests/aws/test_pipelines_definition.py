@@ -67,7 +67,9 @@ def test_the_arguments_of_each_job_are_a_request_that_sagemaker_takes() -> None:
         step = found["steps"][stage.value]
         kind = f"{step['Type']}Job"
         request = {**values.of(step["Arguments"]), f"{kind}Name": "a-name"}
-        report = ParamValidator().validate(request, model.operation_model(f"Create{kind}").input_shape)
+        shape = model.operation_model(f"Create{kind}").input_shape
+        assert shape is not None
+        report = ParamValidator().validate(request, shape)
         assert not report.has_errors(), (stage, report.generate_report())
 
 

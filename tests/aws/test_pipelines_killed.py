@@ -103,12 +103,39 @@ def test_a_run_survives_whoever_takes_it_through_its_pipeline(
     assert operations >= {"CreateQueue", "CreatePipeline", "StartPipelineExecution", "ReceiveMessage", "DeleteMessage"}
     assert len([each for each in deaths.died if each[0] == "SendPipelineExecutionStepSuccess"]) > 1
     sm = works.clients("sagemaker")
-    (execution,) = sm.list_pipeline_executions(PipelineName="line-pipeline")["PipelineExecutionSummaries"]
-
-    def is_over() -> bool:
-        arn = execution["PipelineExecutionArn"]
-        return bool(sm.describe_pipeline_execution(PipelineExecutionArn=arn)["PipelineExecutionStatus"] == "Succeeded")
-
-    until(is_over, "the end of the execution")
+    (execution,) = executions(sm)
+    until(lambda: status_of(sm, execution) == "Succeeded", "the end of the execution")
     assert len(sm.list_training_jobs()["TrainingJobSummaries"]) == 1
     assert len(sm.list_processing_jobs()["ProcessingJobSummaries"]) == (4 if has_champion else 3)
+
+
+def test_what_a_dead_process_or_a_hand_has_left_ends_when_the_next_run_starts(
+    bench: Bench, aws_clients: Clients, place: AwsPlace
+) -> None:
+    works = Works(bench=bench, clients=aws_clients, place=place)
+    location = works.snapshot({"a.csv": table(rows_of(80))})
+    sm = works.clients("sagemaker")
+    first, second = works.jobs(place=place), works.jobs(place=place)
+    life = Life(works=works, jobs=first, code="", location=location, champion=None)
+    life.followed(prepare_spec("r1", location))
+    (left,) = executions(sm)
+    told = sm.list_pipeline_parameters_for_execution(PipelineExecutionArn=left)["PipelineParameters"]
+    by_hand = sm.start_pipeline_execution(PipelineName="line-pipeline", PipelineParameters=told)["PipelineExecutionArn"]
+    until(lambda: all("Check" in steps_of(sm, each) for each in (left, by_hand)), "callbacks that wait")
+    second.start(prepare_spec("r2", location))
+    until(lambda: {status_of(sm, each) for each in (left, by_hand)} <= {"Failed", "Stopped"}, "executions that end")
+    assert status_of(sm, next(iter(set(executions(sm)) - {left, by_hand}))) == "Executing"
+
+
+def executions(sm: Any) -> list[str]:
+    told = sm.list_pipeline_executions(PipelineName="line-pipeline")["PipelineExecutionSummaries"]
+    return [each["PipelineExecutionArn"] for each in told]
+
+
+def steps_of(sm: Any, execution: str) -> list[str]:
+    told = sm.list_pipeline_execution_steps(PipelineExecutionArn=execution)["PipelineExecutionSteps"]
+    return [each["StepName"] for each in told]
+
+
+def status_of(sm: Any, execution: str) -> str:
+    return str(sm.describe_pipeline_execution(PipelineExecutionArn=execution)["PipelineExecutionStatus"])

@@ -29,10 +29,12 @@ class StepSeen:
 
     Args:
         job: name of its job; None before there is one, and of a step that has none.
+        token: of a callback step, when SageMaker tells it here; the queue is where it is promised.
     """
 
     status: str
     job: str | None = None
+    token: str | None = None
 
     @property
     def is_going(self) -> bool:
@@ -191,7 +193,11 @@ class Executions:
 def _seen(told: Mapping[str, Any]) -> StepSeen:
     metadata: Mapping[str, Any] = told.get("Metadata") or {}
     arns = [metadata[kind].get("Arn") for kind in ("TrainingJob", "ProcessingJob") if kind in metadata]
-    return StepSeen(status=str(told["StepStatus"]), job=str(arns[0]).rpartition("/")[2] if arns and arns[0] else None)
+    return StepSeen(
+        status=str(told["StepStatus"]),
+        job=str(arns[0]).rpartition("/")[2] if arns and arns[0] else None,
+        token=metadata.get("Callback", {}).get("CallbackToken"),
+    )
 
 
 def _token(*parts: str) -> str:

@@ -169,11 +169,7 @@ class PipelineCalls(JobCalls):
         }
         self._files.write_once(self._files.url(f"{run}/pipeline/{STARTED}"), json.dumps(record).encode())
         for other, older in self._executions.older(execution):
-            found_record = self._record(other)
-            if found_record is not None and found_record.execution == older:
-                self._leave(found_record, even_last=True)
-            else:
-                self._executions.stop(older)
+            self._end(other, older, self._executions.steps(older))
         return True
 
     def _wish_for(self, record: Record, stages: Sequence[Stage], request: Request) -> Wish | None:
@@ -214,7 +210,7 @@ class PipelineCalls(JobCalls):
         if status == EXECUTING:
             self._answer(record, wish, steps)
         elif status == STOPPING:
-            self._turn_away(record, steps)
+            self._end(record.run, record.execution, steps)
         elif status != STOPPED:
             # It failed before it came to the job, as when a version could not be asked: the loop goes on by itself.
             super().create(service, wish.request)
@@ -233,12 +229,14 @@ class PipelineCalls(JobCalls):
         if token is not None:
             self._executions.succeed(token, wish.outputs)
 
-    def _turn_away(self, record: Record, steps: Mapping[str, StepSeen]) -> bool:
-        """End the step that waits for an answer; False when none does, or its token has not come."""
+    def _end(self, run: str, execution: str, steps: Mapping[str, StepSeen]) -> None:
+        """End an execution: at the step that waits for an answer, or else wherever it is."""
         gate = next((gate for gate in GATES if gate in steps and steps[gate].is_going), None)
-        token = None if gate is None else self._tokens.token(record.run, record.execution, gate)
-        reason = f"The run {record.run} goes no further here; everfit why {record.run} tells more."
-        return token is not None and self._executions.fail(token, reason)
+        # Whoever has started one by hand has given it no run, and its messages lie with none.
+        token = None if gate is None else steps[gate].token or self._tokens.token(run, execution, gate)
+        reason = f"The run {run} goes no further here; everfit why {run} tells more."
+        if token is None or not self._executions.fail(token, reason):
+            self._executions.stop(execution)
 
     def _leave(self, record: Record | None, *, even_last: bool = False) -> None:
         """End an execution that nobody goes on with.
@@ -251,8 +249,7 @@ class PipelineCalls(JobCalls):
         steps = self._executions.steps(record.execution)
         if not even_last and record.last & set(steps):
             return
-        if not self._turn_away(record, steps):
-            self._executions.stop(record.execution)
+        self._end(record.run, record.execution, steps)
 
     def _find(self, name: str, steps: Mapping[str, StepSeen], stages: Sequence[Stage]) -> bool:
         """Learn the name of a step's job; False when there is none yet."""
