@@ -337,6 +337,28 @@ def test_a_package_that_was_deleted_by_hand_is_made_again(world: World) -> None:
     assert world.statuses() == ["Approved"]
 
 
+def test_a_status_written_by_whoever_knows_of_fewer_environments_approves_nothing(world: World) -> None:
+    """Somebody's older project file has no production yet: to it the package's status is staging's."""
+    staging = world.make(1, environment="staging")
+    verdict = a_verdict(VerdictOutcome.NEEDS_APPROVAL, world.inner.version("churn", 1).artifact)
+    world.registry.place(world.claim(), a_placement(verdict, 1))
+    assert world.statuses() == ["PendingManualApproval"]
+    only = {name: each for name, each in world.project.environments.items() if name == "staging"}
+    whole, world.project = world.project, replace(world.project, environments=only)
+    place = only["staging"].aws
+    assert place is not None
+    older = ModelRegistry(world.inner, PackageMirror(world.inner, world.clients, place, world.project))
+    proof = release(world.inner.version("churn", 1), world.inner.placement("churn", "staging", 1))
+    older.served(staging, proof, reason="It is better.", actor="ada")
+    assert world.statuses() == ["Approved"]
+    world.project = whole
+    assert list(world.seen().decided()) == []
+    world.registry.repair()
+    assert world.statuses() == ["PendingManualApproval"]
+    world.decide_in_studio(1, "Approved")
+    assert [each.approved for each in world.seen().decided()] == [True]
+
+
 @pytest.mark.parametrize("content", [b"somebody's own model", None])
 def test_what_serves_and_what_one_would_go_back_to_get_their_own_bytes_back(
     world: World, content: bytes | None

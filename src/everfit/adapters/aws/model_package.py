@@ -93,7 +93,7 @@ def wanted(version: Version, placements: Sequence[Placement], owner: str) -> Wan
         # Where nobody has judged it yet, nobody has approved it either.
         status=PENDING if own is None else STATUS[own.standing],
         reason=_reason(version, own, owner),
-        metadata=_metadata(version, placements),
+        metadata=_metadata(version, placements, owner),
     )
 
 
@@ -107,8 +107,10 @@ def _reason(version: Version, placement: Placement | None, owner: str) -> str:
     return " ".join(words.split())[:LONGEST_REASON]
 
 
-def _metadata(version: Version, placements: Sequence[Placement]) -> Mapping[str, str]:
+def _metadata(version: Version, placements: Sequence[Placement], owner: str) -> Mapping[str, str]:
     found: dict[str, object] = {
+        # Written with each status, so that one which was about another environment is never taken for this one's.
+        "status-of": owner,
         "model": version.model,
         "version": version.number,
         "artifact": version.artifact,
@@ -234,8 +236,13 @@ def _is_decided_there(described: Document, said: Wanted, owner: str) -> bool:
 
 
 def _decision(described: Document, owner: str) -> bool | None:
-    """Return what a person has decided there: the status differs from how the version stood when it was written."""
-    if metadata_of(described).get(f"everfit:standing:{owner}") != Standing.PENDING.value:
+    """Return what a person has decided there: the status differs from how the version stood when it was written.
+
+    People change the status alone. One that Everfit has written about another environment, as by a project file that
+    knows of fewer, is nobody's decision.
+    """
+    found = metadata_of(described)
+    if (found.get("everfit:status-of"), found.get(f"everfit:standing:{owner}")) != (owner, Standing.PENDING.value):
         return None
     return {APPROVED: True, REJECTED: False}.get(str(described.get("ModelApprovalStatus")))
 
