@@ -12,6 +12,7 @@ from tests.aws.stories import OF_AWS, STORIES, Story
 
 __all__ = ["in_memory"]
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 BACKENDS = ("local", "controller", "serverless")
 
 

@@ -22,6 +22,7 @@ from tests.aws.stories import OF_AWS, first_model
 
 __all__ = ["in_memory"]
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 STORY = OF_AWS["better"]
 LONG = 60.0
 IN_THE_MIDDLE = {"training": ("sagemaker", "CreateTrainingJob"), "deployment": ("sagemaker", "UpdateEndpoint")}
