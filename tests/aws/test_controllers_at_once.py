@@ -28,7 +28,7 @@ from tests.aws.stages import rows
 from tests.aws.stages_made import hurried
 from tests.aws_bench import BUCKET
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 Hang = tuple[str, str, str]
 FIRST: Sequence[Hang] = (
     ("s3", "PutObject", "after"),

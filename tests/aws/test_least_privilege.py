@@ -12,7 +12,7 @@ from tests.aws.bench.client import Bench
 from tests.aws.recorded import Need, Needs, Statement, refused, statements, unused
 from tests.aws.whole_story import WholeStory
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 ACCOUNT = "123456789012"
 STACKS = (Role.JOB, Role.STEP, Role.TRIGGER, Role.TICK, Role.EVENTS, Role.MACHINE, Role.SCHEDULER)
 ACTORS = (*STACKS, Role.DEPLOYER, Role.CONTROLLER)
