@@ -165,6 +165,18 @@ def test_a_rollback_that_never_works_fails_and_so_raises_the_alarm(machine: Mach
     assert (told.status, told.error) == ("FAILED", "Everfit.NotRolledBack")
 
 
+def test_a_rollback_that_waits_for_ever_is_no_success_and_raises_the_alarm(bench: Bench) -> None:
+    bench.set(wait_factor=0.0005)
+    answers = script({"rollback": [{"answer": "waits", "seconds": 5}]})
+    told = Machine(bench, most_waits=2).told({"rollback": {"actor": "alarm", "script": answers}})
+    assert (told.status, told.error, told.names) == ("FAILED", "Everfit.NotRolledBack", ["rollback"] * 3)
+
+
+def test_what_breaks_while_a_person_is_asked_leaves_the_run_to_the_person(machine: Machine) -> None:
+    told = machine.run({"approve": ["crash"], "broken": [{"answer": "asks"}]})
+    assert (told.status, told.names[-1]) == ("SUCCEEDED", "broken")
+
+
 def test_a_wait_that_goes_on_for_ever_is_handed_on_before_the_history_is_full(bench: Bench) -> None:
     bench.set(wait_factor=0.0005)
     told = Machine(bench, most_waits=2).run({"train": [{"answer": "waits", "seconds": 60}]})

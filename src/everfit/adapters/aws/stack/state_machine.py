@@ -104,9 +104,10 @@ def _ends(partition: str) -> dict[str, State]:
             "Type": "Choice",
             "Choices": [
                 _when("$answer.answer = 'ended'", "Dispatch"),
+                # Nobody else goes on with a rollback.
+                _when("$run = ''", "Not rolled back"),
                 _when("$answer.answer = 'asks'", "Waits for a person"),
                 _when("$answer.answer = 'waits'", "Goes on elsewhere"),
-                _when("$run = ''", "Not rolled back"),
             ],
             "Default": "Broken",
         },
@@ -115,6 +116,7 @@ def _ends(partition: str) -> dict[str, State]:
             "Type": "Choice",
             "Choices": [
                 _when("$answer.answer = 'ended'", "Dispatch"),
+                _when("$answer.answer = 'asks'", "Waits for a person"),
                 _when(_WAITS, "Broken: wait"),
             ],
             "Default": "Not ended",
