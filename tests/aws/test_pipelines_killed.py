@@ -1,4 +1,4 @@
-"""Whoever takes a run through its pipeline may die at any call: there is one execution, and each job once."""
+"""A run goes through its pipeline whoever dies and whatever fails: there is one execution, and each job once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -125,6 +125,20 @@ def test_what_a_dead_process_or_a_hand_has_left_ends_when_the_next_run_starts(
     second.start(prepare_spec("r2", location))
     until(lambda: {status_of(sm, each) for each in (left, by_hand)} <= {"Failed", "Stopped"}, "executions that end")
     assert status_of(sm, next(iter(set(executions(sm)) - {left, by_hand}))) == "Executing"
+
+
+def test_a_run_goes_on_by_itself_where_its_execution_fails(bench: Bench, aws_clients: Clients, place: AwsPlace) -> None:
+    works = Works(bench=bench, clients=aws_clients, place=place)
+    location = works.snapshot({"a.csv": table(rows_of(80))})
+    code = works.code({"train.py": TRAIN_PY})
+    # The first processing job prepares the data, the second one would ask the challenger.
+    bench.fault("sagemaker", "CreateProcessingJob", code="ResourceLimitExceeded", skip=1, times=1)
+    Life(works=works, jobs=works.jobs(place=place), code=code, location=location, champion=None).live()
+    sm = works.clients("sagemaker")
+    (execution,) = executions(sm)
+    assert status_of(sm, execution) == "Failed"
+    assert steps_of(sm, execution)[0] == "ScoreChallenger"
+    assert len(sm.list_training_jobs()["TrainingJobSummaries"]) == 1
 
 
 def executions(sm: Any) -> list[str]:
