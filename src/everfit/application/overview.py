@@ -7,6 +7,7 @@ from everfit.application.facts import Facts
 from everfit.application.outlook import paused_row, waiting_row
 from everfit.application.ports import Ports
 from everfit.application.workspace import Workspace
+from everfit.domain.endpoint import EndpointState
 from everfit.domain.errors import BackendError, NotFoundError
 from everfit.domain.gate import Finding, Verdict, verdict_from_json
 from everfit.domain.project import Environment
@@ -15,6 +16,7 @@ from everfit.domain.version import Placement, Served, Version
 
 Json = dict[str, object]
 STOPPED = "the endpoint host is stopped; the next `everfit run` or `everfit predict` starts it with the same state"
+ANEW = "`everfit run --force` deploys anew"
 
 
 def run_report(run: Run, workspace: Workspace, ports: Ports) -> Json:
@@ -178,7 +180,10 @@ def _environment_status(environment: Environment, workspace: Workspace, ports: P
     unfinished = ports.store.unfinished(model, environment.name)
     try:
         state = ports.endpoints.describe(environment.endpoint)
-        trouble = None if champion is None or ports.endpoints.is_running() else STOPPED
+        trouble = None if champion is None else _trouble(environment.endpoint, state, ports)
+        if unfinished is not None and trouble != STOPPED:
+            # It may be moved at this moment.
+            trouble = None
     except BackendError as error:
         state, trouble = None, str(error)
     return {
@@ -196,6 +201,15 @@ def _environment_status(environment: Environment, workspace: Workspace, ports: P
         "waiting": waiting_row(environment.name, workspace, ports),
         "paused": paused_row(environment.name, workspace, ports),
     }
+
+
+def _trouble(name: str, state: EndpointState | None, ports: Ports) -> str | None:
+    """Return why nothing of ours answers behind the name; None when something does."""
+    if not ports.endpoints.is_running():
+        return STOPPED
+    if state is None:
+        return f"there is no endpoint {name} any more; {ANEW}"
+    return None if state.weights else f"the endpoint {name} serves none of Everfit's versions; {ANEW}"
 
 
 def explain_version(number: int, workspace: Workspace, ports: Ports) -> Json:
