@@ -24,6 +24,7 @@ from everfit.application.ports import Letter
 from everfit.application.retraining import Request, retrain
 from everfit.domain.alert import Channel, ChannelKind, takes
 from everfit.domain.aws import aws_place
+from everfit.domain.aws_channels import following_channels
 from everfit.domain.delivery import DeliveryState
 from everfit.domain.errors import BackendError, RequestError
 from everfit.domain.message import Message
@@ -335,6 +336,22 @@ def test_whatever_the_object_holds_is_compared_or_replaced(kept: object) -> None
 
 
 # Who is told what
+
+
+@pytest.mark.parametrize(
+    ("name", "environments", "is_told_again"),
+    [("drift", (), False), ("drift", ("production",), False), ("drift", ("staging",), True), ("other", (), True)],
+)
+def test_a_topic_that_alerts_names_is_told_once(name: str, environments: tuple[str, ...], is_told_again: bool) -> None:
+    keys = {"region": "us-east-1", "bucket": "b", "names": {"topic": "drift"}}
+    told = Channel(
+        key="sns-1",
+        kind=ChannelKind.SNS,
+        address=f"arn:aws:sns:us-east-1:111122223333:{name}",
+        environments=environments,
+    )
+    found = following_channels([aws_place("churn", "production", keys, {})], [told])
+    assert ("topic-production" in [each.key for each in found]) is is_told_again
 
 
 def test_an_environment_on_aws_brings_its_channels_and_hears_of_itself_alone() -> None:

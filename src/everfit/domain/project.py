@@ -191,7 +191,7 @@ class Project:
     @property
     def channels(self) -> tuple[Channel, ...]:
         """Every channel: those below ``alerts``, and those that come with environments on AWS."""
-        return (*self.alerts, *following_channels(each.aws for each in self.environments.values()))
+        return (*self.alerts, *following_channels((each.aws for each in self.environments.values()), self.alerts))
 
     def rules_in(self, environment: Environment) -> tuple[GateRule, ...]:
         """Return the gate that holds in *environment*."""
