@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from everfit.application.facts import Facts
 from everfit.application.ports import Ports
@@ -68,7 +68,7 @@ def _events(records: Sequence[EventRecord], number_of: Mapping[str, int]) -> lis
 
 def _run(run: Run, number_of: Mapping[str, int], ports: Ports) -> Mapping[str, Any]:
     steps = ports.store.steps(run.id)
-    prepared = next((step.result or {} for step in steps if step.name == "prepare"), {})
+    prepared = next((step.result for step in steps if step.name == "prepare"), None)
     return {
         "outcome": None if run.outcome is None else run.outcome.value,
         "reason": _words(run.reason or "", number_of),
@@ -102,7 +102,8 @@ def _words(words: str, number_of: Mapping[str, int]) -> str:
 def _rounded(value: object) -> object:
     """Return *value* with what two machines may differ in by the last bits made equal."""
     if isinstance(value, Mapping):
-        return {name: _rounded(below) for name, below in value.items()}
+        values = cast("Mapping[str, object]", value)
+        return {name: _rounded(below) for name, below in values.items()}
     if isinstance(value, float) and math.isfinite(value):
         return float(f"{value:.{DIGITS}g}")
     return value

@@ -13,8 +13,9 @@ from everfit.application.journal import drive
 from everfit.application.ports import Ports
 from everfit.application.releases import Decision, keep, roll_back
 from everfit.application.retraining import is_decided
-from everfit.application.triggering import Demand, cancel, request
+from everfit.application.triggering import Demand, cancel, pause, request, resume
 from everfit.application.workspace import Workspace
+from everfit.domain.inbox import Pause
 from everfit.domain.notice import Notice
 from everfit.domain.project import Environment
 from everfit.domain.run import Run
@@ -56,6 +57,16 @@ class Stage(ABC):
     @abstractmethod
     def look(self) -> None:
         """Find what is new in the data source, as this backend does all the time."""
+
+    def pause(self) -> None:
+        """Start nothing until ``resume``."""
+        paused = Pause(
+            model=self.workspace.model, environment=None, actor="ada", reason="data", since=self.ports.clock.now()
+        )
+        pause(paused, self.workspace, self.ports)
+
+    def resume(self) -> None:
+        resume(None, self.workspace, self.ports)
 
     def trigger(self, name: str, *, force: bool = False) -> None:
         """Accept an event; nothing starts by it yet."""

@@ -136,17 +136,19 @@ class ServerlessStage(Stage):
     """Nothing of ours stays running: functions, as they were packed, and a state machine."""
 
     stack: ServerlessBench
+    objects: int = 0
 
     def put(self, name: str, content: str) -> None:
         self.stack.put(name, content)
+        self.objects += 1
 
     def change(self, name: str, content: str) -> None:
         self.stack.scripts = {**self.stack.scripts, name: content}
         self.stack.apply()
 
     def look(self) -> None:
-        """Wait until S3 has told of something; nobody has to look."""
-        until(lambda: self._waiting().backlogs, "news of the data")
+        """Wait until S3 has told of every object; nobody has to look."""
+        until(lambda: len(self._told_of()) == self.objects, "news of the data")
 
     def approve_in_console(self, version: int) -> None:
         sagemaker = self.stack.bench.client("sagemaker")
@@ -196,6 +198,10 @@ class ServerlessStage(Stage):
         asking = self.ports.store.waiting(self.workspace.model, ENVIRONMENT)
         is_open = any(run.ended is None and run not in asking for run in self.stack.runs())
         return _late(not is_open and not self._waiting().backlogs)
+
+    def _told_of(self) -> Sequence[str]:
+        events = self.ports.inbox.events(model=self.workspace.model)
+        return [str(each.event.detail["key"]) for each in events if "key" in each.event.detail]
 
     def _waiting(self) -> Waiting:
         return self.ports.inbox.waiting(self.workspace.model, ENVIRONMENT)

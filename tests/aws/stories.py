@@ -119,10 +119,12 @@ def mended(stage: Stage) -> None:
 
 
 def burst(stage: Stage) -> None:
-    """Many files at once are one run that learns from all of them."""
+    """Many files are one run that learns from all of them; nothing starts before all were told of."""
+    stage.pause()
     for number in range(BURST):
         stage.put(f"{number:02}.csv", rows(first=10 * number, count=10))
     stage.look()
+    stage.resume()
     stage.settle()
 
 
@@ -186,7 +188,7 @@ STORIES: Mapping[str, Story] = {
     "a life": Story(chapters=(first_model, stale, better, rolled_back, worse)),
     "troubles": Story(chapters=(many_events, broken_data, failing_script, no_model, cancelled, mended)),
     "people": Story(
-        chapters=(burst, approved, turned_away), approval="manual", triggers="\ntriggers:\n  - data: {quiet_for: 3s}"
+        chapters=(burst, approved, turned_away), approval="manual", triggers="\ntriggers:\n  - data: {quiet_for: 1s}"
     ),
     "champions": Story(chapters=(timid_champion, champion_broken, champion_outgrown)),
 }

@@ -53,39 +53,39 @@ def functions_at_work(bench: Bench) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("moment", IN_THE_MIDDLE)
-def test_a_controller_that_is_killed_in_the_middle_is_followed_by_one_that_ends_alike(
-    moment: str, in_memory: Reference, bench: Bench, aws_clients: Clients, tmp_path: Path
+def test_controllers_that_are_killed_in_the_middle_are_followed_by_one_that_ends_alike(
+    in_memory: Reference, bench: Bench, aws_clients: Clients, tmp_path: Path
 ) -> None:
     with by_controller(STORY, tmp_path / "line", bench, aws_clients) as stage:
         first_model(stage)
         stage.put("b.csv", rows(first=100, count=300))
         stage.trigger("better")
         command = [sys.executable, "-m", "tests.aws.settling", str(tmp_path / "line")]
-        with hung(bench, moment) as number:
-            process = subprocess.Popen(command, cwd=ROOT, env={**quiet_environment(), **bench.environment()})
-            until(lambda: bench.hangs(number), f"the {moment}", LONG)
-            process.kill()
-            process.wait(LONG)
+        for moment in IN_THE_MIDDLE:
+            with hung(bench, moment) as number:
+                process = subprocess.Popen(command, cwd=ROOT, env={**quiet_environment(), **bench.environment()})
+                until(lambda number=number: bench.hangs(number), f"the {moment}", LONG)  # type: ignore[misc]
+                process.kill()
+                process.wait(LONG)
         stage.settle()
         ended = stage.ending()
     assert ended == in_memory("better")
 
 
-@pytest.mark.parametrize("moment", IN_THE_MIDDLE)
-def test_a_function_that_is_killed_in_the_middle_is_called_again_and_the_story_ends_alike(
-    moment: str, in_memory: Reference, bench: Bench, aws_clients: Clients, tmp_path: Path
+def test_functions_that_are_killed_in_the_middle_are_called_again_and_the_story_ends_alike(
+    in_memory: Reference, bench: Bench, aws_clients: Clients, tmp_path: Path
 ) -> None:
     with serverless(STORY, tmp_path / "line", bench, aws_clients) as stage:
         first_model(stage)
         stage.put("b.csv", rows(first=100, count=300))
         stage.trigger("better")
-        with hung(bench, moment) as number, stage.settling():
-            until(lambda: bench.hangs(number), f"the {moment}", LONG)
-            for process in functions_at_work(bench):
-                os.kill(process, signal.SIGKILL)
-            abandon(stage)
-            bench.release(number)
+        with stage.settling():
+            for moment in IN_THE_MIDDLE:
+                with hung(bench, moment) as number:
+                    until(lambda number=number: bench.hangs(number), f"the {moment}", LONG)  # type: ignore[misc]
+                    for process in functions_at_work(bench):
+                        os.kill(process, signal.SIGKILL)
+                    abandon(stage)
         ended = stage.ending()
     assert ended == in_memory("better")
 
