@@ -124,7 +124,7 @@ def test_every_problem_is_told_at_once_with_file_line_found_expected_and_nearest
         ("everfit.yaml", 2, "regression"),
         ("everfit.yaml", 9, "holdout"),
         ("everfit.yaml", 19, "1h"),
-        ("everfit.yaml", 47, None),
+        ("everfit.yaml", 48, None),
     ]
     assert "found 1hour; expected a duration such as 200ms, 5m, 1h or 7d; did you mean 1h?" in str(problems_of(text)[2])
 

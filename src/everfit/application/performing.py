@@ -57,8 +57,8 @@ def perform(step: Step, context: Context, *, is_waiting: bool, waits: bool) -> A
 
 def _tried(step: Step, context: Context, attempt: int, *, waits: bool) -> Answer:
     """Ask the step and keep what it answers."""
-    context.ports.progress.step_started(step.name, attempt)
     try:
+        context.ports.progress.step_started(step.name, attempt)
         answer = _answer(step, context) if waits else step.function(context)
         _keep(step, answer, context)
     except KeyboardInterrupt:

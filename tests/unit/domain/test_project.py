@@ -90,7 +90,8 @@ def test_a_task_that_is_not_written_follows_from_the_rest(keys: dict[str, Any], 
 
 def test_values_of_variables_are_secrets_and_never_shown() -> None:
     project = read_text(EXAMPLE)
-    assert [channel.address for channel in project.alerts] == ["ml-team@example.com", WEBHOOK]
+    topic = "arn:aws:sns:us-east-1:111122223333:model-drift-alerts"
+    assert [channel.address for channel in project.alerts] == ["ml-team@example.com", topic, WEBHOOK]
     assert project.secrets == {WEBHOOK}
     assert f"secrets={{'{WEBHOOK}" not in repr(project)
 
