@@ -13,12 +13,11 @@ from everfit.domain.errors import EverfitError, NotFoundError
 from everfit.domain.run import RunId
 from everfit.interfaces.cli.listing import show_history, show_runs, show_status, show_version
 from everfit.interfaces.cli.options import (
-    backends,
     environment_option,
+    installations,
     json_option,
     opened,
     opened_for,
-    opened_on,
     print_json,
     print_list,
     project_option,
@@ -40,13 +39,13 @@ def status_command(folder: Path, *, as_json: bool) -> None:
 
 
 def _status(folder: Path) -> dict[str, object]:
-    """Return how every environment stands; a backend that cannot be reached hides no other one."""
+    """Return how every environment stands; an installation that cannot be reached hides no other one."""
     found: dict[str, object] = {}
     rows: list[object] = []
     errors: list[EverfitError] = []
-    for backend in backends(folder):
+    for environment in installations(folder):
         try:
-            project = opened_on(backend, folder)
+            project = opened(folder, environment=environment)
             found = status(project.workspace, project.ports)
             rows += cast("list[object]", found["environments"])
         except EverfitError as error:

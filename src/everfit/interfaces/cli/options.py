@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from everfit.application.backends import backends_of, meant_backend, on_backend
+from everfit.application.backends import beside, installations_of, meant_environment, on_backend
 from everfit.application.ports import Ports, Progress
 from everfit.application.workspace import Workspace
 from everfit.bootstrap import namesake, open_ports, open_workspace
@@ -38,15 +38,15 @@ class Opened:
 def opened(
     folder: Path, progress: Progress | None = None, *, trains: bool = False, environment: str | None = None
 ) -> Opened:
-    """Open the project in *folder*, with the environments of one backend.
+    """Open the project in *folder*, with the environments of one installation.
 
     Args:
         trains: whether every ``${NAME}`` in the project must have a value.
-        environment: whose backend is meant; None means that of the only one, or of ``production``.
+        environment: whose installation is meant; None means that of the only one, or of ``production``.
     """
     settings = read_settings()
     whole = open_workspace(folder, settings, needs_variables=trains)
-    workspace = on_backend(whole, meant_backend(whole, environment))
+    workspace = beside(whole, meant_environment(whole, environment))
     ports = open_ports(workspace, settings, progress or Silence())
     other = namesake(workspace, settings) if trains else None
     if other is not None:
@@ -58,9 +58,10 @@ def opened(
     return Opened(workspace=workspace, ports=ports, actor=settings.actor)
 
 
-def backends(folder: Path) -> Sequence[Backend]:
-    """Return the backends that the project has environments on, the usual one first."""
-    return backends_of(open_workspace(folder, read_settings(), needs_variables=False))
+def installations(folder: Path) -> Sequence[str]:
+    """Return one environment of each installation of the project, that of the usual one first."""
+    workspace = open_workspace(folder, read_settings(), needs_variables=False)
+    return [each.name for each in installations_of(workspace)]
 
 
 def opened_on(backend: Backend, folder: Path) -> Opened:
@@ -71,14 +72,14 @@ def opened_on(backend: Backend, folder: Path) -> Opened:
 
 
 def opened_for(run: str, folder: Path) -> Opened:
-    """Open the project with the backend that keeps the run; the usual one when none does."""
-    usual, *others = backends(folder)
-    for backend in others:
-        project = opened_on(backend, folder)
+    """Open the project with the installation that keeps the run; the usual one when none does."""
+    usual, *others = installations(folder)
+    for environment in others:
+        project = opened(folder, environment=environment)
         with suppress(NotFoundError):
             project.ports.store.run(RunId(run))
             return project
-    return opened_on(usual, folder)
+    return opened(folder, environment=usual)
 
 
 def project_option(command: Command) -> Command:
