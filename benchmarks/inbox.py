@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from everfit.adapters.local.clock import SystemClock
+from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.adapters.sql.inbox import SqlInbox
 from everfit.adapters.sql.run_store import SqlRunStore
-from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.domain.run import Outcome, Run, RunId
 from everfit.domain.trigger import Amount, TriggerEvent, TriggerKind
 

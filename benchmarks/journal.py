@@ -14,11 +14,11 @@ from pathlib import Path
 
 from everfit.adapters.local.clock import SystemClock
 from everfit.adapters.local.ids import TimedIds
+from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.adapters.sql.inbox import SqlInbox
 from everfit.adapters.sql.processes import this_process
 from everfit.adapters.sql.registry import SqlRegistry
 from everfit.adapters.sql.run_store import SqlRunStore
-from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.application.ports import Claim
 from everfit.domain.run import Outcome, Run, RunId
 from everfit.domain.trigger import TriggerEvent, TriggerKind

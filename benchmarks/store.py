@@ -16,13 +16,13 @@ from pathlib import Path
 from tests.postgres import PostgresServer, programs
 
 from everfit.adapters.local.clock import SystemClock
-from everfit.adapters.sql.database import Database
-from everfit.adapters.sql.inbox import SqlInbox
 from everfit.adapters.local.postgres_address import postgres_address
 from everfit.adapters.local.postgres_database import PostgresDatabase
+from everfit.adapters.local.sqlite_database import SqliteDatabase
+from everfit.adapters.sql.database import Database
+from everfit.adapters.sql.inbox import SqlInbox
 from everfit.adapters.sql.registry import SqlRegistry
 from everfit.adapters.sql.run_store import SqlRunStore
-from everfit.adapters.local.sqlite_database import SqliteDatabase
 from everfit.domain.run import RunId
 from everfit.domain.trigger import EventEnd, TriggerEvent, TriggerKind
 

@@ -214,8 +214,8 @@ def adopted(version: Version, kept: Version | None, placement: Placement) -> Pla
     name = f"Version {version.number} of {version.model}"
     if kept is not None and (kept.run, kept.artifact) != (version.run, version.artifact):
         raise RefusedError(
-            f"{name} is {version.artifact} in {placement.environment} and {kept.artifact} here: both installations have "
-            "made a version of that number. Train on one of them only, or give the other one another model name."
+            f"{name} is {version.artifact} in {placement.environment} and {kept.artifact} here: both installations "
+            "have made a version of that number. Train on one of them only, or give the other one another model name."
         )
     if placement.standing not in (Standing.SERVING, Standing.RETIRED, Standing.ROLLED_BACK):
         raise RefusedError(
