@@ -17,6 +17,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 SOURCE = ROOT / "src" / "everfit"
 OF_THE_SERVICE = ("interfaces/api/", "interfaces/service/", "adapters/local/")
+OF_AWS = ("adapters/aws/", "jobs/aws/")
+WITH_BOTO3 = {"botocore"}
 WITH_FASTAPI = {"pydantic", "starlette"}
 
 
@@ -72,14 +74,16 @@ def test_the_command_works_from_the_wheel_without_the_packages_of_the_extras(whe
 def test_the_source_imports_nothing_but_the_standard_library_and_the_dependencies() -> None:
     core = {"everfit", *sys.stdlib_module_names, *names_of(PROJECT["dependencies"])}
     service = names_of([*EXTRAS["service"], *EXTRAS["postgres"]]) | WITH_FASTAPI
+    aws = names_of(EXTRAS["aws"]) | WITH_BOTO3
     found = {
         (path.relative_to(SOURCE).as_posix(), name)
         for path in SOURCE.rglob("*.py")
         for name in imported(ast.parse(path.read_text()))
         if name not in core
     }
-    assert {name for _, name in found} <= service
-    assert [path for path, _ in found if not path.startswith(OF_THE_SERVICE)] == []
+    assert {name for _, name in found} <= service | aws
+    assert [path for path, name in found if name in service and not path.startswith(OF_THE_SERVICE)] == []
+    assert [path for path, name in found if name in aws and not path.startswith(OF_AWS)] == []
 
 
 def names_of(requirements: list[str]) -> set[str]:
