@@ -184,6 +184,16 @@ def test_the_figures_of_a_rejected_model_are_seen_and_counted(bench: Bench, aws_
     }
 
 
+@pytest.mark.parametrize(
+    ("reason", "count"),
+    [("a person must approve: mape >= 20 holds (mape is 25.3, the limit 20)", 1), ("approval is manual", 0)],
+)
+def test_a_limit_from_which_a_person_is_asked_counts_as_drift(reason: str, count: int) -> None:
+    content = {**a_letter(kind="needs approval", reason=reason).message.content, "rules": []}
+    found = [point.name for point in points(content, Evidence(), "churn")]
+    assert found.count("ModelDriftDetected") == count
+
+
 def test_the_drift_alarm_looks_at_the_figure_that_is_written() -> None:
     """`<endpoint>-mape-drift-alarm` watches ModelMAPE in the project's namespace."""
     project = a_project()

@@ -80,7 +80,9 @@ def _counted(content: Content, kind: str) -> Iterator[str]:
         for each in (cast("list[Mapping[str, object]]", rules) if isinstance(rules, list) else [])
         if each.get("result") == Result.FAIL.value
     ]
-    if kind == NoticeKind.REJECTED.value and failed:
+    # A limit from which on a person is asked is as much missed as one of the gate.
+    is_asked = kind == NoticeKind.NEEDS_APPROVAL.value and " holds (" in str(content.get("reason"))
+    if is_asked or (kind == NoticeKind.REJECTED.value and failed):
         yield DRIFT
     if content.get("trigger") == "drift":
         yield DATA_DRIFT
