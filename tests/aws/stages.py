@@ -104,6 +104,12 @@ class Stage(ABC):
         decision = Decision(version=version, approved=approved, actor="ada", reason="looked at")
         keep(decision, self.environment, self.workspace, self.ports)
 
+    def asked_about(self) -> int:
+        """Return the version that waits for a person."""
+        (run,) = self.ports.store.waiting(self.workspace.model, ENVIRONMENT)
+        assert run.version is not None
+        return run.version
+
     def approve_in_console(self, version: int) -> None:
         """Approve where AWS shows the version; elsewhere somebody says the same words."""
         decision = Decision(

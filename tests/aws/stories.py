@@ -146,7 +146,7 @@ def turned_away(stage: Stage) -> None:
 
 def approved_in_console(stage: Stage) -> None:
     """What is approved in the Model Registry is deployed."""
-    stage.approve_in_console(1)
+    stage.approve_in_console(stage.asked_about())
     stage.settle()
 
 
@@ -195,9 +195,9 @@ STORIES: Mapping[str, Story] = {
 """Each is told on every backend."""
 
 OF_AWS: Mapping[str, Story] = {
-    "console": Story(chapters=(first_model, gossip, approved_in_console, gossip), approval="manual"),
-    "alarm": Story(
-        chapters=(first_model, gossip, better, alarmed),
+    "people on AWS": Story(
+        chapters=(first_model, gossip, approved_in_console, gossip, better, approved_in_console, alarmed),
+        approval="manual",
         watch=", watch: {for: 1h, roll_back_when: ['error_rate > 50%']}",
     ),
     "better": Story(chapters=(first_model, better)),
