@@ -162,6 +162,14 @@ def test_a_plan_that_somebody_else_has_overtaken_is_not_carried_out(stack: OneSt
     assert stack.queues() == {"churn-A": "90"}
 
 
+def test_a_plan_that_vanishes_because_somebody_carries_out_another_one_is_told_so(stack: OneStack) -> None:
+    gone = {"code": "ChangeSetNotFound", "message": "ChangeSet [x] does not exist", "status": 404}
+    stack.bench.fault("cloudformation", "DescribeChangeSet", **gone)
+    with pytest.raises(BusyError, match="Somebody else is changing the stack"):
+        stack.apply(template(A=30))
+    assert stack.apply(template(A=30)) == 1
+
+
 def test_applies_at_once_end_with_one_stack_and_no_word_but_that_somebody_else_is_at_it(stack: OneStack) -> None:
     def tried(_: int) -> EverfitError | None:
         try:

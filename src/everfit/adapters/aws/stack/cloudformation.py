@@ -184,7 +184,13 @@ class CloudFormation:
         more: dict[str, str] = {}
         while True:
             with explained(f"read the plan of the stack {name}"):
-                page = self._client.describe_change_set(StackName=name, ChangeSetName=label, **more)
+                try:
+                    page = self._client.describe_change_set(StackName=name, ChangeSetName=label, **more)
+                except ClientError as error:
+                    if refusal(error).code == "ChangeSetNotFound":
+                        # Carrying one plan out deletes the others (CloudFormation API reference, ExecuteChangeSet).
+                        raise _busy(name) from error
+                    raise
             yield page
             if not page.get("NextToken"):
                 return
