@@ -4,7 +4,7 @@ BIN := .venv/bin
 # The tests start thousands of processes, none of which should have to compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo aws-bench test check format docs clean
+.PHONY: demo aws-bench test soak check format docs clean
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Everfit needs Python 3.11 or newer; name one: make PYTHON=python3.12")'
@@ -26,6 +26,9 @@ aws-bench: .venv/dev  ## What stands in for AWS in the guide "On AWS", until Ctr
 
 test: .venv/dev  ## Every test, on two cores
 	$(BIN)/pytest -n 2 --dist worksteal
+
+soak: .venv/dev  ## What test leaves out: long stories told again in more places
+	$(BIN)/pytest -n 2 --dist worksteal -m soak
 
 check: .venv/dev  ## Formatter, linter, both type checkers, import rules, docs, and all that AWS is given, unsent
 	$(BIN)/ruff format --check

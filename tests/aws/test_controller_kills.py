@@ -68,7 +68,7 @@ def undisturbed(bench_server: Bench, clients: Clients, tmp_path_factory: pytest.
     return Undisturbed(ended, points(reaper.calls))
 
 
-@pytest.mark.parametrize("share", range(SHARES))
+@pytest.mark.parametrize("share", [0, *(pytest.param(share, marks=pytest.mark.soak) for share in range(1, SHARES))])
 def test_whoever_is_killed_at_a_call_is_followed_by_one_who_ends_as_if_nothing_had_happened(
     share: int, undisturbed: Undisturbed, bench_server: Bench, clients: Clients, tmp_path: Path
 ) -> None:

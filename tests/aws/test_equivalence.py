@@ -14,6 +14,8 @@ __all__ = ["in_memory"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 BACKENDS = ("local", "controller", "serverless")
+LONG = ("troubles", "champions")
+"""Serverless these take a minute each; what is special to it there is in the other stories as well."""
 
 
 def stage_on(backend: str, story: Story, folder: Path, request: pytest.FixtureRequest) -> AbstractContextManager[Stage]:
@@ -23,8 +25,14 @@ def stage_on(backend: str, story: Story, folder: Path, request: pytest.FixtureRe
     return (by_controller if backend == "controller" else serverless)(story, folder, bench, clients)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.parametrize(
+    ("story", "backend"),
+    [
+        pytest.param(story, backend, marks=[pytest.mark.soak] if backend == "serverless" and story in LONG else [])
+        for story in STORIES
+        for backend in BACKENDS
+    ],
+)
 def test_a_story_ends_as_it_does_in_memory(
     story: str, backend: str, in_memory: Reference, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

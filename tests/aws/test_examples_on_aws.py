@@ -143,6 +143,7 @@ def functions(bench: Bench) -> set[str]:
     return {each["FunctionName"] for page in pages for each in page["Functions"]}
 
 
+@pytest.mark.soak
 def test_the_forecast_keeps_names_figures_and_words_and_deploys_what_was_approved(
     account: Bench, tmp_path: Path
 ) -> None:
@@ -177,6 +178,7 @@ def test_the_forecast_keeps_names_figures_and_words_and_deploys_what_was_approve
     assert json.loads(found["Body"].read())["version"] == 2
 
 
+@pytest.mark.soak
 def test_solar_rejects_below_its_threshold_and_tells_only_whom_it_concerns(account: Bench, tmp_path: Path) -> None:
     solar = Example(account, "solar-power", tmp_path)
     told = {kind: Heard(account, f"solar-power-{kind}") for kind in ("deployed", "rejected", "failed")}
@@ -199,6 +201,7 @@ def test_solar_rejects_below_its_threshold_and_tells_only_whom_it_concerns(accou
     assert [len(told[kind].all()) for kind in ("deployed", "failed")] == [0, 0]
 
 
+@pytest.mark.soak
 def test_leaves_train_in_the_image_of_the_table_and_a_new_class_is_caught(account: Bench, tmp_path: Path) -> None:
     plants = Example(account, "plant-doctor", tmp_path)
     plants.applied()
@@ -216,6 +219,7 @@ def test_leaves_train_in_the_image_of_the_table_and_a_new_class_is_caught(accoun
     assert plants.served() == [1]
 
 
+@pytest.mark.soak
 def test_masks_serve_from_functions_of_their_own_in_staging_and_production(account: Bench, tmp_path: Path) -> None:
     masks = Example(account, "mask-recommender", tmp_path)
     for environment in ("staging", "production"):
