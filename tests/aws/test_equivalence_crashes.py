@@ -90,6 +90,7 @@ def test_functions_that_are_killed_in_the_middle_are_called_again_and_the_story_
     assert ended == in_memory("better")
 
 
+@pytest.mark.soak
 def test_an_execution_that_is_stopped_by_hand_is_followed_by_another_one_and_the_story_ends_alike(
     in_memory: Reference, bench: Bench, aws_clients: Clients, tmp_path: Path
 ) -> None:

@@ -88,6 +88,7 @@ def processes(bench: "Bench", handler: str) -> list[int]:
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_a_function_that_is_killed_when_its_training_has_begun_starts_no_second_one(
     bench: "Bench", aws_clients: "Clients"
 ) -> None:
