@@ -1,6 +1,7 @@
 """Events of AWS: the shapes that its documentation shows, and whatever else may come."""
 
 import json
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from everfit.domain.aws_event import (
 from everfit.domain.errors import RefusedError, RequestError
 from tests.aws.events import a_job_event, a_package_event, an_alarm_event, an_endpoint_event, an_event
 
-SAMPLES = Path("/work/shared/data/aws-events")
+SAMPLES = Path(os.environ.get("EVERFIT_REAL_EVENTS", "no-such-folder"))
 RUN = "20261121-093112-a1b2c3d4"
 
 
@@ -156,7 +157,7 @@ def test_whatever_comes_is_read_or_refused(broken: object, body: dict[str, Any])
 def test_an_event_as_aws_sends_it_means_nothing_here_and_is_read() -> None:
     sample = SAMPLES / "eventBridgeEvent.json"
     if not sample.exists():
-        pytest.skip(f"{SAMPLES} is not here")
+        pytest.skip("the recorded events of AWS are not here")
     assert isinstance(read(json.loads(sample.read_text())), Unknown)
     stored = json.loads((SAMPLES / "s3EventBridgeNotificationObjectCreatedEvent.json").read_text())
     assert isinstance(read(stored), ObjectsChanged)

@@ -1,4 +1,5 @@
 import json
+import os
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -13,7 +14,7 @@ from everfit.domain.git_event import Dispatched, Pushed, Tagged
 from everfit.domain.webhook import MOST_COMMITS, Ignored, Told, Webhook, decoded, is_signed
 from tests.stored import START
 
-REAL = Path("/work/shared/data/github-webhooks")
+REAL = Path(os.environ.get("EVERFIT_REAL_WEBHOOKS", "no-such-folder"))
 BODY = b"Hello, World!"
 SIGNATURE = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
 """GitHub's own example, for the secret below."""
