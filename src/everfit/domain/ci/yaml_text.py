@@ -63,7 +63,9 @@ def _item(value: Value, indent: str) -> Iterator[str]:
 
 
 def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z_.][A-Za-z0-9_.-]*", name) else _quoted(name)
+    # GitHub's own "on" stands bare in every workflow, and its reader takes no word for a truth.
+    is_plain = re.fullmatch(r"[A-Za-z_.][A-Za-z0-9_.-]*", name) and (name == "on" or not _SPECIAL.fullmatch(name))
+    return name if is_plain else _quoted(name)
 
 
 def _single(value: str | bool | int | Commented) -> str:
