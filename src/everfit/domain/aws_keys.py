@@ -156,7 +156,12 @@ _AWS_KEYS: Final = (
         doc="An object with what was trained last, as JSON, for other programs that read it.",
         default="none",
     ),
-    Key(name="github", kind=GITHUB, doc="A repository that is told of new data, by repository_dispatch."),
+    Key(
+        name="github",
+        kind=GITHUB,
+        doc="A repository whose workflows listen to new data, by repository_dispatch; the function that tells it is "
+        "yours to wire, the stack makes none.",
+    ),
     Key(name="names", kind=NAMES, doc="Names of what is made, where others already know it by a name."),
     Key(
         name="tags",
