@@ -2,7 +2,33 @@
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from everfit.domain.live import Moved
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """How an endpoint on this machine serves a version.
+
+    Args:
+        most_workers: processes under load; ``ServedVersion.workers`` are kept without any.
+        batch: most requests that are put into one call of the model; 1 never joins any.
+        gather: seconds that requests may wait for others to join them while more are on their way; a lone one never
+            waits.
+        memory: bytes that one process may hold before another takes its place; None is no limit.
+        timeout: seconds for an answer; the process is replaced when it takes longer.
+        queue: most requests that may wait; more are turned away at once.
+        capture: share of the requests that is kept.
+    """
+
+    most_workers: int = 1
+    batch: int = 64
+    gather: float = 0.002
+    memory: int | None = None
+    timeout: float = 60.0
+    queue: int = 1000
+    capture: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +40,7 @@ class ServedVersion:
         model: folder with the unpacked artifact.
         python: interpreter that its workers run in.
         script: the handlers, relative to ``model``/code; None means the default handlers.
-        workers: processes.
+        workers: processes that are always kept.
         sample: a request that the version must answer before it may take traffic; None when there is none.
     """
 
@@ -26,6 +52,7 @@ class ServedVersion:
     script: str | None = None
     workers: int = 1
     sample: "SampleRequest | None" = None
+    service: Service = field(default_factory=Service)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +84,7 @@ class EndpointState:
         staged: versions that are loaded and have answered their sample.
         artifacts: version -> digest of what is loaded.
         fence: the highest fencing token that has changed it.
+        moved: what was moved without the control plane and is to be written down; None when nothing was.
     """
 
     name: str
@@ -65,6 +93,7 @@ class EndpointState:
     staged: tuple[int, ...]
     artifacts: Mapping[int, str]
     fence: int
+    moved: Moved | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

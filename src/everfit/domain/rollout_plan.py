@@ -30,11 +30,17 @@ class Rollout:
     Args:
         steps: rising shares of the traffic, each less than the whole, which follows by itself.
         bake: time after each step in which alarms can abort.
+        minimum_requests: that the new version must have answered in a step, or in its shadow, before that is left.
+        patience: people are told when a step has waited this long for evidence.
+        disagreement: largest share of copied requests that a shadow may answer otherwise; None does not judge it.
     """
 
     strategy: Strategy = Strategy.ALL_AT_ONCE
     steps: tuple[float, ...] = ()
     bake: timedelta = timedelta()
+    minimum_requests: int = 100
+    patience: timedelta = timedelta(hours=1)
+    disagreement: float | None = None
 
 
 AT_ONCE: Final = Rollout()

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from everfit.domain.endpoint import SampleRequest, ServedVersion
+from everfit.domain.endpoint import SampleRequest, ServedVersion, Service
 from everfit.domain.errors import FencedError, RefusedError, StateError
 from everfit.domain.version import Release
 
@@ -141,5 +141,7 @@ def endpoint_from(name: str, entry: dict[str, Any]) -> DesiredEndpoint:
 def version_from(fields: dict[str, Any]) -> ServedVersion:
     """Return one version of the document."""
     known = dict[str, Any](fields)
-    sample = known.pop("sample")
-    return ServedVersion(**known, sample=None if sample is None else SampleRequest(**sample))
+    sample, service = known.pop("sample"), known.pop("service", {})
+    return ServedVersion(
+        **known, sample=None if sample is None else SampleRequest(**sample), service=Service(**service)
+    )

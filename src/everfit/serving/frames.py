@@ -3,6 +3,7 @@
 import json
 import struct
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, BinaryIO
 
 LENGTH = struct.Struct("!I")
@@ -17,18 +18,42 @@ class Request:
     accept: str
 
 
+class Trouble(Enum):
+    """Why there is no answer."""
+
+    REFUSED = "refused"
+    """The handlers do not understand the request."""
+    MODEL = "model"
+    """The model raised, crashed, or gave what cannot be sent."""
+    TIMEOUT = "timeout"
+    UNAVAILABLE = "unavailable"
+    """No process can take the request now."""
+    OVERLOADED = "overloaded"
+    """Too many wait already."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What a model answered; a status of 400 and above comes with a message as its body."""
+    """What a model answered, or a message in its place.
+
+    Args:
+        trouble: None when it is a real answer.
+    """
 
     status: int
     body: bytes
     content_type: str
+    trouble: Trouble | None = None
 
     @property
     def is_answer(self) -> bool:
         """Whether it is a real answer and not an excuse."""
-        return 200 <= self.status < 300
+        return self.trouble is None
+
+
+def excuse(trouble: Trouble, status: int, message: str) -> Reply:
+    """Return what stands in the place of an answer."""
+    return Reply(status=status, body=message.encode(), content_type="text/plain", trouble=trouble)
 
 
 def encoded(header: dict[str, Any], body: bytes = b"") -> bytes:

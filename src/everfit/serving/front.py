@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-from everfit.serving.frames import Reply, Request
+from everfit.serving.calls import Answered, Inquiry
+from everfit.serving.frames import Reply, Trouble
 from everfit.serving.limits import Limits
 from everfit.serving.live import LiveEndpoint, LiveHost
-from everfit.serving.version_pool import UnavailableError
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -52,12 +52,11 @@ def failure(kind: str, status: int, message: str, **more: object) -> Response:
 
 def answer(reply: Reply) -> Response:
     """Return what the model said."""
-    return Response(status=200, body=reply.body, content_type=reply.content_type)
-
-
-def model_error(reply: Reply) -> Response:
-    """Return the failure of a model, with its own status and words."""
+    if reply.trouble is None:
+        return Response(status=200, body=reply.body, content_type=reply.content_type)
     message = reply.body.decode(errors="replace")
+    if reply.trouble in (Trouble.UNAVAILABLE, Trouble.OVERLOADED):
+        return failure("ServiceUnavailable", 503, message)
     text = f'Received server error ({reply.status}) from model with message "{message}".'
     return failure("ModelError", 424, text, OriginalStatusCode=reply.status, OriginalMessage=message, LogStreamArn="")
 
@@ -142,23 +141,22 @@ class Front:
         found = self._find(name)
         if isinstance(found, Response):
             return found
-        route = await found.first_route(self._limits.request)
-        if route is None:
-            return failure("ServiceUnavailable", 503, f"Endpoint {found.desired.name} cannot answer. {found.excuse}")
-        pool = route.take()
-        request = Request(
+        inquiry = Inquiry(
             body=body,
             content_type=headers.get("content-type", "application/json"),
             accept=headers.get("accept", "*/*"),
+            session=headers.get("x-amzn-sagemaker-session-id"),
+            inference_id=headers.get("x-amzn-sagemaker-inference-id"),
         )
-        number = pool.version.version
-        try:
-            reply = await pool.answer(request)
-        except UnavailableError as error:
-            response = failure("ServiceUnavailable", 503, f"Version {number} cannot answer now. {error}")
-        else:
-            response = answer(reply) if reply.is_answer else model_error(reply)
-        return signed(response, number, headers)
+        answered: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
+
+        def keep(given: Answered) -> None:
+            # A caller that has gone away waits for nothing any more.
+            if not answered.done():
+                answered.set_result(given)
+
+        found.dispatch(inquiry, keep)
+        return signed(await answered, headers)
 
     def _find(self, name: str | None) -> LiveEndpoint | Response:
         endpoints = self._host.endpoints
@@ -217,8 +215,12 @@ class Front:
                 wait.cancel()
 
 
-def signed(response: Response, number: int, asked: Mapping[str, str]) -> Response:
+def signed(answered: Answered, asked: Mapping[str, str]) -> Response:
     """Return the response with the version that gave it, and what the caller wants back."""
+    response = answer(answered.reply)
+    if answered.version is None:
+        return response
+    number = answered.version
     headers = {"x-Amzn-Invoked-Production-Variant": f"v{number}", "X-Everfit-Version": str(number)}
     for name in ("x-amzn-sagemaker-inference-id",):
         if name in asked:

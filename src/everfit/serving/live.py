@@ -10,13 +10,15 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from everfit.domain.errors import StateError
+from everfit.serving.calls import Answered, Done, Inquiry
 from everfit.serving.desired import DesiredEndpoint, DesiredState, objection
 from everfit.serving.desired_file import NAME, read_desired
+from everfit.serving.frames import Request, Trouble, excuse
 from everfit.serving.limits import Limits
 from everfit.serving.routing import Interleave
 from everfit.serving.version_pool import Place, PoolState, VersionPool
@@ -35,10 +37,8 @@ class Route:
     pools: Mapping[int, VersionPool]
 
     def take(self) -> VersionPool:
-        """Return the version for the next request, which is counted in there."""
-        pool = self.pools[self.interleave.next()]
-        pool.take()
-        return pool
+        """Return the version for the next request."""
+        return self.pools[self.interleave.next()]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class LiveEndpoint:
     pools: dict[int, VersionPool] = field(default_factory=dict[int, VersionPool])
     route: Route | None = None
     refusal: str | None = None
-    routed: asyncio.Event = field(default_factory=asyncio.Event)
+    early: list[tuple[Inquiry, Done]] = field(default_factory=list[tuple[Inquiry, Done]])
 
     @property
     def is_healthy(self) -> bool:
@@ -70,13 +70,26 @@ class LiveEndpoint:
         pools = [self.pools[number] for number in self.desired.weights if number in self.pools]
         return any(pool.state is PoolState.LOADING for pool in pools)
 
-    async def first_route(self, patience: timedelta) -> Route | None:
-        """Return the route; a host that has just been started again lets requests wait for their version."""
+    def dispatch(self, inquiry: Inquiry, done: Done) -> None:
+        """Have the version whose turn it is answer; *done* is called exactly once."""
+        name = inquiry.inference_id or uuid4().hex
         if self.route is None and self.is_on_its_way:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(patience.total_seconds()):
-                    await self.routed.wait()
-        return self.route
+            self.early.append((inquiry, done))
+            return
+        if self.route is None:
+            words = f"Endpoint {self.desired.name} cannot answer. {self.excuse}"
+            done(Answered(reply=excuse(Trouble.UNAVAILABLE, 503, words), version=None, inference_id=name))
+            return
+        pool = self.route.take()
+        request = Request(body=inquiry.body, content_type=inquiry.content_type, accept=inquiry.accept)
+        number = pool.version.version
+        pool.submit(request, lambda reply: done(Answered(reply=reply, version=number, inference_id=name)))
+
+    def let_in(self) -> None:
+        """Have those answered that came before their version was loaded, or tell them that it does not load."""
+        early, self.early = self.early, []
+        for inquiry, done in early:
+            self.dispatch(inquiry, done)
 
     def report(self) -> dict[str, Any]:
         """Return what is really served."""
@@ -157,8 +170,7 @@ class LiveHost:
             if pool.state is not PoolState.FAILED or live.pools.get(number) is not pool:
                 return
             # Whoever waits for it is told now; the next one that asks may wait for the next try.
-            live.routed.set()
-            live.routed.clear()
+            live.let_in()
             sys.stderr.write(f"Version {number} of endpoint {live.desired.name} does not load: {pool.message}\n")
             if number not in live.desired.weights:
                 return
@@ -190,7 +202,7 @@ class LiveHost:
             return
         if live.route is None or live.route.interleave.weights != dict(desired.weights) or live.route.pools != ready:
             live.route = Route(interleave=Interleave(desired.weights), pools=ready)
-            live.routed.set()
+            live.let_in()
             self._let_go(live)
 
     def _let_go(self, live: LiveEndpoint) -> None:

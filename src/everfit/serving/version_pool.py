@@ -1,6 +1,7 @@
 """One version on one endpoint: its worker processes, replaced when they end, drained when it goes."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 from everfit.domain.endpoint import ServedVersion
 from everfit.serving.errors import UnusableModelError
 from everfit.serving.folder_digest import verify_folder
-from everfit.serving.frames import Reply, Request
+from everfit.serving.frames import Reply, Request, Trouble, excuse
 from everfit.serving.limits import Limits
 from everfit.serving.worker_process import WorkerLostError, WorkerProcess, WorkerStuckError, start_worker
 
@@ -25,7 +26,7 @@ class PoolState(Enum):
     RETIRED = "retired"
 
 
-class UnavailableError(Exception):
+class _UnavailableError(Exception):
     """No process of the version can take the request."""
 
 
@@ -54,6 +55,7 @@ class VersionPool:
         self._workers: set[WorkerProcess] = set()
         self._idle: asyncio.Queue[WorkerProcess] = asyncio.Queue()
         self._watches: set[asyncio.Task[None]] = set()
+        self._calls: set[asyncio.Task[None]] = set()
         self._pending = 0
         self._nothing_pending = asyncio.Event()
         self._nothing_pending.set()
@@ -140,15 +142,20 @@ class VersionPool:
             else:
                 return
 
-    def take(self) -> None:
-        """Count a request in, in the same breath as it is routed here."""
+    def submit(self, request: Request, done: Callable[[Reply], None]) -> None:
+        """Take a request; *done* is called with its answer, or with the reason why there is none, exactly once."""
         self._pending += 1
         self._nothing_pending.clear()
+        task = asyncio.create_task(self._answer(request, done))
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
 
-    async def answer(self, request: Request) -> Reply:
-        """Return the answer to a request that was counted in."""
+    async def _answer(self, request: Request, done: Callable[[Reply], None]) -> None:
         try:
-            return await self._answer_or_retry(request)
+            done(await self._answer_or_retry(request))
+        except _UnavailableError as error:
+            message = f"Version {self.version.version} cannot answer now. {error}"
+            done(excuse(Trouble.UNAVAILABLE, 503, message))
         finally:
             self._pending -= 1
             if not self._pending:
@@ -163,7 +170,7 @@ class VersionPool:
             except WorkerStuckError:
                 seconds = self._limits.request.total_seconds()
                 message = f"The model did not answer within {seconds:g} s; its process was replaced."
-                return Reply(status=504, body=message.encode(), content_type="text/plain")
+                return excuse(Trouble.TIMEOUT, 504, message)
             except WorkerLostError as error:
                 lost = error.how
             else:
@@ -171,19 +178,19 @@ class VersionPool:
                 self._idle.put_nowait(worker)
                 return reply
         message = f"The model's process ended at this request, twice: {lost}"
-        return Reply(status=500, body=message.encode(), content_type="text/plain")
+        return excuse(Trouble.MODEL, 500, message)
 
     async def _free_worker(self) -> WorkerProcess:
         try:
             async with asyncio.timeout(self._limits.request.total_seconds()):
                 while True:
                     if self._idle.empty() and self._crashes >= CRASH_LOOP:
-                        raise UnavailableError("It crashes again and again; its log says why.")
+                        raise _UnavailableError("It crashes again and again; its log says why.")
                     worker = await self._idle.get()
                     if worker.is_alive:
                         return worker
         except TimeoutError:
-            raise UnavailableError("None of its processes became free in time.") from None
+            raise _UnavailableError("None of its processes became free in time.") from None
 
     async def retire(self) -> None:
         """Answer what was routed here, then end."""

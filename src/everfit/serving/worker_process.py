@@ -14,7 +14,7 @@ from typing import Any
 
 from everfit.domain.endpoint import ServedVersion
 from everfit.serving.errors import UnusableModelError
-from everfit.serving.frames import LENGTH, Reply, Request, encoded
+from everfit.serving.frames import LENGTH, Reply, Request, Trouble, encoded
 from everfit.serving.launch import command
 
 LAST_WORDS = 2000
@@ -68,7 +68,9 @@ class WorkerProcess:
         except (asyncio.IncompleteReadError, ConnectionError):
             self.kill()
             raise await self.loss() from None
-        return Reply(status=answer["status"], body=body, content_type=answer["content_type"])
+        status: int = answer["status"]
+        trouble = None if status < 400 else Trouble.REFUSED if status < 500 else Trouble.MODEL
+        return Reply(status=status, body=body, content_type=answer["content_type"], trouble=trouble)
 
     async def receive(self) -> tuple[dict[str, Any], bytes]:
         """Read one frame."""

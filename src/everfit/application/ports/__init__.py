@@ -18,8 +18,10 @@ from everfit.application.ports.machine import Machine
 from everfit.application.ports.outbox import Outbox
 from everfit.application.ports.progress import Progress
 from everfit.application.ports.registry import Registry
+from everfit.application.ports.rollouts import Rollouts
 from everfit.application.ports.run_store import RunStore
 from everfit.application.ports.source import Source
+from everfit.application.ports.traffic import Traffic
 from everfit.domain.project import Backend
 
 __all__ = [
@@ -44,8 +46,10 @@ __all__ = [
     "Ports",
     "Progress",
     "Registry",
+    "Rollouts",
     "RunStore",
     "Source",
+    "Traffic",
 ]
 
 
@@ -61,6 +65,8 @@ class Ports:
     Args:
         url: address under which people reach the service; None means that nobody has said.
         backend: whose environments these adapters work for.
+        traffic: None where the platform moves traffic by itself.
+        rollouts: what is kept of the rollouts that are decided here; None where ``traffic`` is.
         leaving: whether this process is to end soon: work of its own is left at the next safe point.
     """
 
@@ -82,4 +88,6 @@ class Ports:
     owner: str
     url: str | None = None
     backend: Backend = Backend.LOCAL
+    traffic: Traffic | None = None
+    rollouts: Rollouts | None = None
     leaving: Callable[[], bool] = never
