@@ -82,7 +82,7 @@ def made_ready(
     proof = release(version, ports.registry.placement(workspace.model, environment.name, number))
     folder = ports.artifacts.unpacked(version.artifact)
     sample = _sample(RunId(version.run), ports)
-    return served_version(version, folder, workspace.project.serve.workers, sample), proof
+    return served_version(version, folder, workspace.project, sample), proof
 
 
 def _write_down(claim: Claim, proof: Release, ports: Ports) -> None:

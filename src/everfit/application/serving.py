@@ -1,13 +1,15 @@
 """What the endpoint is told about a version."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from everfit.application.facts import Facts
-from everfit.domain.endpoint import SampleRequest, ServedVersion
+from everfit.domain.endpoint import SampleRequest, ServedVersion, Service
+from everfit.domain.project import Project
 from everfit.domain.version import Version
 
 
-def served_version(version: Version, folder: str, workers: int, sample: SampleRequest | None) -> ServedVersion:
+def served_version(version: Version, folder: str, project: Project, sample: SampleRequest | None) -> ServedVersion:
     """Return *version*, unpacked in *folder*, as an endpoint wants it."""
     lineage = Facts(f"The lineage of version {version.number}", version.lineage)
     return ServedVersion(
@@ -17,8 +19,24 @@ def served_version(version: Version, folder: str, workers: int, sample: SampleRe
         model=folder,
         python=lineage.text("python"),
         script=lineage.text_or_none("script"),
-        workers=workers,
+        workers=project.serve.workers,
         sample=sample,
+        service=service(project),
+    )
+
+
+def service(project: Project) -> Service:
+    """Return how the project wants its versions to be served on this machine."""
+    serve = project.serve
+    share: Any = project.monitor.get("capture", 1.0 if project.monitor else 0.0)
+    return Service(
+        most_workers=serve.most_workers,
+        batch=serve.batch,
+        gather=serve.gather.total_seconds(),
+        memory=serve.memory,
+        timeout=serve.timeout.total_seconds(),
+        queue=serve.queue,
+        capture=float(share),
     )
 
 

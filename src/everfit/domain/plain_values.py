@@ -116,6 +116,21 @@ def _positive_duration(value: str) -> timedelta:
     return duration
 
 
+_SHORT_TIME_PATTERN = r"^[0-9]{1,6}(?:\.[0-9]{1,3})? ?(?:ms|s|m)$"
+_SHORT_TIME_WORDS = "a short time such as 2ms, 500ms, 60s or 5m"
+
+
+def _short_time(value: str) -> timedelta:
+    words = value.strip()
+    if re.fullmatch(_SHORT_TIME_PATTERN, words) is None:
+        raise RuleError("it is not a short time", expected=_SHORT_TIME_WORDS)
+    unit = "ms" if words.endswith("ms") else words[-1]
+    time = timedelta(seconds=float(words.removesuffix(unit)) * {"ms": 0.001, "s": 1, "m": 60}[unit])
+    if not time:
+        raise RuleError("it lasts no time at all", expected=_SHORT_TIME_WORDS)
+    return time
+
+
 def _pattern(value: str) -> str:
     try:
         with warnings.catch_warnings():
@@ -190,6 +205,9 @@ ANY_TIME = Single(
     words=units.DURATION_WORDS,
     parse=_parsed(units.duration),
     json={"type": "string", "pattern": units.DURATION_PATTERN},
+)
+SHORT_TIME = Single(
+    words=_SHORT_TIME_WORDS, parse=_parsed(_short_time), json={"type": "string", "pattern": _SHORT_TIME_PATTERN}
 )
 SIZE = Single(words=units.SIZE_WORDS, parse=_parsed(units.size), json={"type": "string", "pattern": units.SIZE_PATTERN})
 PART = share(can_be_nothing=False, can_be_all=False)

@@ -111,12 +111,24 @@ class Serve:
     Args:
         script: holds the handlers; None means the default handlers for the model files that are found.
         content_type: what the evaluation sends, as a client would.
-        workers: processes per version.
+        workers: processes per version that are always kept.
+        most_workers: processes per version under load; never less than ``workers``.
+        batch: most requests that go into one call of the model.
+        gather: how long requests may wait for others that are on their way.
+        memory: bytes that one process may hold before another takes its place; None is no limit.
+        timeout: for an answer.
+        queue: most requests that may wait for a process.
     """
 
     script: str | None = None
     content_type: str = "application/json"
     workers: int = 1
+    most_workers: int = 1
+    batch: int = 64
+    gather: timedelta = timedelta(milliseconds=2)
+    memory: int | None = None
+    timeout: timedelta = timedelta(seconds=60)
+    queue: int = 1000
     sagemaker: Mapping[str, object] = field(default_factory=_nothing)
 
 
@@ -136,7 +148,7 @@ class Repository:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """One place where the model serves; on one machine, ``rollout`` and ``watch`` are kept for a later release.
+    """One place where the model serves.
 
     Args:
         aws: where on AWS, for the backend ``SAGEMAKER``; None for a local one.

@@ -53,6 +53,7 @@ def check(document: Fields, values: Values, time_zones: Callable[[], Collection[
     check_aws(document, values, reading)
     check_alerts(document, values, reading)
     _check_autoscale(document, values, reading)
+    _check_workers(document, values, reading)
     _check_time_zones(document, values, time_zones, reading)
     check_triggers(document, values, _environment_names(document), reading)
 
@@ -201,6 +202,14 @@ def _check_promotion(document: Fields, name: str, environments: Mapping[str, Val
     if source == name:
         circle = " from ".join([*path, name])
         reading.add(line, f"{at} goes in a circle", found=circle, expected="one environment that trains")
+
+
+def _check_workers(document: Fields, values: Values, reading: Reading) -> None:
+    workers = values.get("serve", {}).get("workers", 1)
+    least, most = (1, None) if isinstance(workers, int) else (workers.get("min", 1), workers.get("max"))
+    if most is not None and most < least:
+        line = document.line_of("serve", "workers", "max")
+        reading.add(line, "serve.workers.max is below min", found=str(most), expected=f"{least} or more")
 
 
 def _check_rollout(document: Fields, name: str, rollout: Values, reading: Reading) -> None:

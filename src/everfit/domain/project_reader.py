@@ -70,7 +70,7 @@ def _project(values: Values, reading: Reading) -> Project:
         task=Task(task_of(values)),
         data=data,
         train=Train(**_frozen(values.get("train", {}))),
-        serve=Serve(**_frozen(values.get("serve", {}))),
+        serve=_serve(values.get("serve", {})),
         gate=values["gate"],
         evaluate=values.get("evaluate"),
         environments=MappingProxyType(environments),
@@ -91,12 +91,21 @@ def _data(inherited: Data, given: Values) -> Data:
     return replace(inherited, **known)
 
 
+def _serve(given: Values) -> Serve:
+    own = _frozen(given)
+    workers, batch = own.pop("workers", 1), own.pop("batch", {})
+    least, most = (workers, None) if isinstance(workers, int) else (workers.get("min", 1), workers.get("max"))
+    joined = {"size": batch} if isinstance(batch, int) else batch
+    for name, key in (("size", "batch"), ("wait", "gather")):
+        if name in joined:
+            own[key] = joined[name]
+    return Serve(**own, workers=least, most_workers=most or least)
+
+
 def _later(found: Sequence[str], environments: Mapping[str, Environment]) -> tuple[str, ...]:
     """Return the keys that are not acted on: what AWS does for an environment there is acted on."""
-    on_aws = {f"environments.{name}." for name, each in environments.items() if each.backend is Backend.SAGEMAKER}
-    everywhere = len(on_aws) == len(environments)
-    acted_on = (*on_aws, "monitor") if everywhere else tuple(on_aws)
-    return tuple(key for key in found if not key.startswith(acted_on))
+    everywhere = all(each.backend is Backend.SAGEMAKER for each in environments.values())
+    return tuple(key for key in found if not (everywhere and key.startswith("monitor")))
 
 
 def _environment(name: str, given: Values, values: Values, data: Data) -> Environment:

@@ -67,7 +67,15 @@ def rollout_of(declared: Mapping[str, Any]) -> Rollout:
         steps = (0.25, 0.5, 0.75)
     elif not steps and strategy in USUAL_STEP:
         steps = (USUAL_STEP[strategy],)
-    return Rollout(strategy=strategy, steps=steps, bake=declared.get("bake", timedelta()))
+    usual = Rollout()
+    return Rollout(
+        strategy=strategy,
+        steps=steps,
+        bake=declared.get("bake", usual.bake),
+        minimum_requests=int(declared.get("minimum_requests", usual.minimum_requests)),
+        patience=declared.get("patience", usual.patience),
+        disagreement=declared.get("disagreement", usual.disagreement),
+    )
 
 
 def deployment_config(rollout: Rollout, alarms: Sequence[str]) -> dict[str, Any]:

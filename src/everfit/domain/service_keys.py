@@ -141,8 +141,26 @@ ROLLOUT: Final = Section(
         Key(
             name="bake",
             kind=plain.ANY_TIME,
-            doc="Time after each step in which alarms can abort the rollout.",
+            doc="Time after each step in which evidence can abort the rollout.",
             default="0s",
+        ),
+        Key(
+            name="minimum_requests",
+            kind=plain.whole(0, 1_000_000_000),
+            doc="Requests that the new version must have answered in a step before that is left; on one machine only.",
+            default="100",
+        ),
+        Key(
+            name="patience",
+            kind=plain.SOME_TIME,
+            doc="People are told when a step has waited this long for requests; on one machine only.",
+            default="1h",
+        ),
+        Key(
+            name="disagreement",
+            kind=plain.ANY_SHARE,
+            doc="Largest share of the copied requests that a shadow may answer otherwise; on one machine only.",
+            default="not judged",
         ),
     )
 )
@@ -161,7 +179,24 @@ WATCH: Final = Section(
 
 MONITOR: Final = Section(
     keys=(
-        Key(name="capture", kind=plain.ANY_SHARE, doc="Share of the requests that is kept.", default="100%"),
+        Key(
+            name="capture",
+            kind=plain.ANY_SHARE,
+            doc="Share of the requests that is kept, with their answers; nothing is kept without monitor.",
+            default="100%",
+        ),
+        Key(
+            name="keep",
+            kind=plain.SOME_TIME,
+            doc="How long they are kept on this machine; a bucket has its own lifecycle.",
+            default="30d",
+        ),
+        Key(
+            name="at_most",
+            kind=plain.SIZE,
+            doc="How much may be kept on this machine; the oldest goes first.",
+            default="10GB",
+        ),
         Key(
             name="drift",
             kind=Section(
@@ -171,6 +206,7 @@ MONITOR: Final = Section(
                 )
             ),
             doc="Compares live data with the training data.",
+            is_later=True,
         ),
     )
 )

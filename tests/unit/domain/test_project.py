@@ -34,7 +34,7 @@ def test_the_example_has_its_environments() -> None:
 
 
 def test_what_this_release_does_not_act_on_is_listed_as_the_user_wrote_it() -> None:
-    assert set(read_text(EXAMPLE).later) == {"monitor"}
+    assert set(read_text(EXAMPLE).later) == {"monitor.drift"}
 
 
 def test_the_shortest_project_has_every_default() -> None:
@@ -44,6 +44,15 @@ def test_the_shortest_project_has_every_default() -> None:
     assert project.train.timeout == timedelta(hours=24)
     assert (project.serve.script, project.serve.workers) == (None, 1)
     assert (project.later, project.triggers, project.alerts) == ((), (), ())
+
+
+def test_what_serves_a_version_may_be_written_short_or_in_full() -> None:
+    short = read_tree(node_of(with_keys(serve={"workers": 3, "batch": 1}))).serve
+    assert (short.workers, short.most_workers, short.batch) == (3, 3, 1)
+    full = {"workers": {"max": 4}, "batch": {"wait": "500ms"}, "memory": "2GB", "timeout": "1.5s", "queue": 7}
+    serve = read_tree(node_of(with_keys(serve=full))).serve
+    assert (serve.workers, serve.most_workers, serve.batch, serve.gather) == (1, 4, 64, timedelta(milliseconds=500))
+    assert (serve.memory, serve.timeout, serve.queue) == (2_000_000_000, timedelta(seconds=1.5), 7)
 
 
 def test_without_environments_there_is_one_called_production() -> None:
@@ -100,6 +109,10 @@ def test_values_of_variables_are_secrets_and_never_shown() -> None:
     ("keys", "words"),
     [
         ({"task": "regresion"}, "did you mean regression?"),
+        ({"serve": {"timeout": "60"}}, "a short time such as 2ms, 500ms, 60s or 5m"),
+        ({"serve": {"batch": {"wait": "0ms"}}}, "lasts no time at all"),
+        ({"serve": {"workers": {"min": 3, "max": 2}}}, "serve.workers.max is below min"),
+        ({"serve": {"workers": 0}}, "a whole number from 1 to 64"),
         ({"model": "a b"}, "at most 63 letters, digits and hyphens"),
         ({"model": "a" * 64}, "at most 63 letters"),
         ({"model": "-a"}, "at most 63 letters"),

@@ -92,7 +92,7 @@ def _shift(context: Context, version: Version, proof: Release) -> bool:
     """Put the version behind the endpoint; False while that is under way."""
     endpoints, name, number = context.ports.endpoints, context.environment.endpoint, version.number
     folder = context.ports.artifacts.unpacked(version.artifact)
-    model = served_version(version, folder, context.project.serve.workers, sample_of(context.results))
+    model = served_version(version, folder, context.project, sample_of(context.results))
     endpoints.stage(name, model, fence=context.claim.fence)
     if not endpoints.shift(name, {number: 1.0}, [proof], fence=context.claim.fence):
         return False
