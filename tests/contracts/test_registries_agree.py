@@ -74,6 +74,10 @@ class TwoRegistries(RuleBasedStateMachine):
         placement = a_placement(verdict, version=number, environment=environment)
         self.both(lambda registry: registry.place(self.claims[environment], placement))
 
+    @rule(environment=environments, number=numbers)
+    def turn_back(self, environment: str, number: int) -> None:
+        self.both(lambda registry: registry.turn_back(self.claims[environment], number))
+
     @rule(environment=environments, number=numbers, approved=some.booleans(), is_seen=some.booleans())
     def decide(self, environment: str, number: int, approved: bool, is_seen: bool) -> None:
         kept = [one for one in self.sqlite.placements("churn", environment) if one.version == number]

@@ -534,3 +534,44 @@ def test_bytes_are_needed_as_long_as_a_version_of_any_model_is_made_of_them(worl
     world.registry.forget("churn", 1)
     assert world.registry.holds("sha256:1")
     assert not world.registry.holds("sha256:9")
+
+
+# Versions that were taken back on their way
+
+
+def test_a_version_that_was_turned_back_never_served_and_is_marked(world: World) -> None:
+    world.deploy(1)
+    claim = world.make(2)
+    world.registry.turn_back(claim, 2)
+    world.registry.turn_back(claim, 2)
+    assert world.standings() == {1: Standing.SERVING, 2: Standing.ROLLED_BACK}
+    assert [one.version for one in world.registry.history("churn", "production")] == [1]
+    assert world.registry.champion("churn", "production") == 1
+
+
+def test_a_version_that_served_once_can_be_turned_back_at_its_second_try(world: World) -> None:
+    world.deploy(1)
+    world.deploy(2)
+    world.registry.turn_back(world.claim(), 1)
+    assert world.standings() == {1: Standing.ROLLED_BACK, 2: Standing.SERVING}
+
+
+@pytest.mark.parametrize("outcome", [VerdictOutcome.REJECTED, VerdictOutcome.NEEDS_APPROVAL])
+def test_what_never_had_the_right_to_traffic_cannot_be_turned_back(world: World, outcome: VerdictOutcome) -> None:
+    claim = world.make(1, outcome)
+    with pytest.raises(IllegalMoveError):
+        world.registry.turn_back(claim, 1)
+
+
+def test_what_serves_is_not_turned_back(world: World) -> None:
+    world.deploy(1)
+    with pytest.raises(IllegalMoveError, match="rollback"):
+        world.registry.turn_back(world.claim(), 1)
+    assert world.standings() == {1: Standing.SERVING}
+
+
+def test_turning_back_needs_the_claim(world: World) -> None:
+    claim = world.make(1)
+    world.claim()
+    with pytest.raises(FencedError):
+        world.registry.turn_back(claim, 1)

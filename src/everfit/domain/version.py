@@ -35,7 +35,7 @@ class VersionMove(Enum):
 
 
 TRANSITIONS: Final[Mapping[Standing, Mapping[VersionMove, Standing]]] = {
-    Standing.APPROVED: {VersionMove.SERVE: Standing.SERVING},
+    Standing.APPROVED: {VersionMove.SERVE: Standing.SERVING, VersionMove.ROLL_BACK: Standing.ROLLED_BACK},
     Standing.PENDING: {VersionMove.APPROVE: Standing.APPROVED, VersionMove.REJECT: Standing.REJECTED},
     Standing.REJECTED: {},
     Standing.SERVING: {
@@ -43,8 +43,8 @@ TRANSITIONS: Final[Mapping[Standing, Mapping[VersionMove, Standing]]] = {
         VersionMove.RETIRE: Standing.RETIRED,
         VersionMove.ROLL_BACK: Standing.ROLLED_BACK,
     },
-    Standing.RETIRED: {VersionMove.SERVE: Standing.SERVING},
-    Standing.ROLLED_BACK: {VersionMove.SERVE: Standing.SERVING},
+    Standing.RETIRED: {VersionMove.SERVE: Standing.SERVING, VersionMove.ROLL_BACK: Standing.ROLLED_BACK},
+    Standing.ROLLED_BACK: {VersionMove.SERVE: Standing.SERVING, VersionMove.ROLL_BACK: Standing.ROLLED_BACK},
 }
 
 
@@ -244,6 +244,20 @@ def decided(placement: Placement, approval: Approval) -> Placement | None:
         )
     move = VersionMove.APPROVE if approval.approved else VersionMove.REJECT
     return replace(placement, standing=moved(placement.standing, move), approval=approval)
+
+
+def turned_back(placement: Placement) -> Placement:
+    """Return how a version stands that was taken back on its way to all of the traffic.
+
+    Raises:
+        IllegalMoveError: it never had the right to any traffic, or it serves.
+    """
+    if placement.standing is Standing.SERVING:
+        raise IllegalMoveError(
+            f"Version {placement.version} of {placement.model} serves in {placement.environment}: "
+            "a rollback takes it back, and puts another one there."
+        )
+    return replace(placement, standing=moved(placement.standing, VersionMove.ROLL_BACK))
 
 
 def check_release(proof: Release, version: Version, placement: Placement) -> None:

@@ -78,6 +78,10 @@ class ModelRegistry:
         self._inner.served(claim, release, reason=reason, actor=actor, roll_back=roll_back)
         self._follow(*({release.version} if before is None else {before, release.version}))
 
+    def turn_back(self, claim: Claim, number: int) -> None:
+        self._inner.turn_back(claim, number)
+        self._follow(number)
+
     def champion(self, model: str, environment: str) -> int | None:
         return self._inner.champion(model, environment)
 

@@ -22,6 +22,7 @@ from everfit.domain.version import (
     decided,
     judged,
     moved,
+    turned_back,
 )
 
 
@@ -141,6 +142,11 @@ class MemoryRegistry:
             if roll_back:
                 for told in self.on_rollback:
                     told(served, None if before is None else before.version)
+
+    def turn_back(self, claim: Claim, number: int) -> None:
+        with self._turn:
+            self._store.check(claim)
+            self._keep(turned_back(self._placement(claim.model, claim.environment, number)))
 
     def champion(self, model: str, environment: str) -> int | None:
         with self._turn:

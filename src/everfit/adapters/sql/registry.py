@@ -25,6 +25,7 @@ from everfit.domain.version import (
     decided,
     judged,
     moved,
+    turned_back,
 )
 
 
@@ -141,6 +142,12 @@ class SqlRegistry:
             registry_rows.add_served(rows, served)
             if roll_back:
                 outbox_rows.add_notice(rows, rolled_back(served, None if before is None else before.version))
+
+    def turn_back(self, claim: Claim, number: int) -> None:
+        with self._database.transaction() as rows:
+            held(rows, claim)
+            placement = self._placement(rows, claim.model, claim.environment, number)
+            registry_rows.keep_placement(rows, turned_back(placement))
 
     def champion(self, model: str, environment: str) -> int | None:
         with self._database.reading() as rows:

@@ -82,6 +82,17 @@ class Registry(Protocol):
         """
         ...
 
+    def turn_back(self, claim: Claim, number: int) -> None:
+        """Write that the version was taken back on its way to all of the traffic; doing it twice is doing it once.
+
+        It is ``ROLLED_BACK`` from then on; what serves stays what serves.
+
+        Raises:
+            FencedError: the claim is lost.
+            IllegalMoveError: the version never had the right to any traffic, or it serves.
+        """
+        ...
+
     def champion(self, model: str, environment: str) -> int | None:
         """Return the version that serves, by the record of ``served``."""
         ...
