@@ -1,9 +1,11 @@
-"""One process that holds one model and answers one request at a time; it ends when the host does.
+"""One process that holds one model and answers one batch of requests at a time; it ends when the host does.
 
 Runs in the model's own interpreter, with the standard library alone.
 """
 
-import ctypes
+import faulthandler
+import fcntl
+import io
 import json
 import os
 import signal
@@ -11,20 +13,159 @@ import socket
 import sys
 import threading
 import traceback
+from contextlib import suppress
+from queue import SimpleQueue
 from typing import Any, BinaryIO, Final, cast
 
-from everfit.serving.frames import encoded, read_frame
-from everfit.serving.handlers import LoadedModel, UnreadableRequestError, UnusableModelError, load
+from everfit.serving.frames import (
+    Batch,
+    BrokenFrameError,
+    Hello,
+    Readiness,
+    Reply,
+    Request,
+    RequestReader,
+    encoded,
+    encoded_answers,
+    encoded_hello,
+    read_frame,
+)
+from everfit.serving.handlers import LoadedModel, UnusableModelError, load
+from everfit.serving.replies import reply_to
 
-DIE_WITH_PARENT: Final = 1
+BACKLOG: Final = 16
+SET_SIGNAL: Final = 10
+"""``F_SETSIG`` of Linux, which Python does not name."""
 
 
 def main() -> None:
-    """Serve on the socket that was handed over until it is closed."""
-    connection, life = int(sys.argv[1]), int(sys.argv[2])
+    """Serve on the socket that was handed over: a listening one for good, a connected one until it is closed."""
+    channel, life = int(sys.argv[1]), int(sys.argv[2])
     model, script = json.loads(sys.argv[3])
     end_with_host(life)
-    stream = cast("BinaryIO", socket.socket(fileno=connection).makefile("rwb"))
+    settle_in()
+    handed = socket.socket(fileno=channel)
+    handed.set_inheritable(False)
+    if handed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        Worker(Door(handed)).serve(model, script)
+    else:
+        serve_stream(handed, model, script)
+
+
+def end_with_host(life: int) -> None:
+    """End this process and what it has started, whatever they are doing, when the other end of *life* is gone."""
+    os.set_inheritable(life, False)
+    if sys.platform == "linux":
+        # The thread below cannot run while native code holds the interpreter's lock; the kernel can. The pipe is
+        # opened anew because the owner of a signal belongs to an opening, which all workers may have inherited.
+        own = os.open(f"/proc/self/fd/{life}", os.O_RDONLY | os.O_NONBLOCK)
+        fcntl.fcntl(own, fcntl.F_SETOWN, -os.getpgrp() if os.getpgrp() == os.getpid() else os.getpid())
+        fcntl.fcntl(own, SET_SIGNAL, signal.SIGKILL)
+        fcntl.fcntl(own, fcntl.F_SETFL, fcntl.fcntl(own, fcntl.F_GETFL) | os.O_ASYNC)
+    threading.Thread(target=wait_for_end, args=(life,), daemon=True).start()
+
+
+def wait_for_end(life: int) -> None:
+    """Block until nobody holds the other end of *life*, then end."""
+    os.read(life, 1)
+    if os.getpgrp() == os.getpid():
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+    os._exit(1)
+
+
+def settle_in() -> None:
+    """Give the user's code nothing to read, and let what it prints reach the log even if it crashes the process."""
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True, errors="backslashreplace")
+    faulthandler.enable()
+
+
+class Door:
+    """Lets one front in after the other, and says at once to each how things stand.
+
+    A thread of its own greets, so that a front that was started again learns at once that this process lives, while
+    the model is still being loaded or answers what the front before has asked.
+    """
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener = listener
+        self._waiting: SimpleQueue[socket.socket] = SimpleQueue()
+        self._open: set[socket.socket] = set()
+        os.register_at_fork(after_in_child=self._leave)
+        # Who listens is whom the other side's kernel names as its peer.
+        listener.listen(BACKLOG)
+        threading.Thread(target=self._greet, daemon=True).start()
+
+    def _greet(self) -> None:
+        while True:
+            connection, _ = self._listener.accept()
+            self._open.add(connection)
+            with suppress(OSError):
+                connection.sendall(encoded_hello(Hello(kind=Readiness.LOADING, pid=os.getpid())))
+            self._waiting.put(connection)
+
+    def next(self) -> socket.socket:
+        """Wait for the next front."""
+        return self._waiting.get()
+
+    def close(self, connection: socket.socket) -> None:
+        """Let a front go."""
+        self._open.discard(connection)
+        connection.close()
+
+    def _leave(self) -> None:
+        """Close everything in a child that the user's code has forked, which would else keep it open."""
+        for connection in (self._listener, *self._open):
+            connection.close()
+
+
+class Worker:
+    """Loads the model and answers."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._pid = os.getpid()
+
+    def serve(self, model: str, script: str | None) -> None:
+        """Answer one front after the other; return only when the model is unusable, and a front knows it."""
+        try:
+            loaded = load(model, script)
+        except UnusableModelError as error:
+            traceback.print_exc()
+            hello = Hello(kind=Readiness.UNUSABLE, pid=self._pid, message=str(error))
+            with suppress(OSError):
+                self._door.next().sendall(encoded_hello(hello))
+            return
+        while True:
+            connection = self._door.next()
+            with suppress(OSError, EOFError, BrokenFrameError):
+                self._serve_one(connection, loaded)
+            self._door.close(connection)
+
+    def _serve_one(self, connection: socket.socket, loaded: LoadedModel) -> None:
+        connection.sendall(encoded_hello(Hello(kind=Readiness.READY, pid=self._pid)))
+        reader = RequestReader(connection)
+        while True:
+            self._answer(connection, loaded, reader.next())
+
+    def _answer(self, connection: socket.socket, loaded: LoadedModel, batch: Batch) -> None:
+        for name, request in batch.requests:
+            reply = reply_to(loaded, request)
+            self._end_if_forked()
+            connection.sendall(encoded_answers([(name, reply)]))
+
+    def _end_if_forked(self) -> None:
+        """End a child that the user's code has forked and let return: it is not the one that was asked."""
+        if os.getpid() != self._pid:
+            os._exit(0)
+
+
+def serve_stream(connection: socket.socket, model: str, script: str | None) -> None:
+    """Serve on a connected socket until it is closed."""
+    stream = cast("BinaryIO", connection.makefile("rwb"))
     try:
         loaded = load(model, script)
     except UnusableModelError as error:
@@ -32,40 +173,12 @@ def main() -> None:
         send(stream, {"kind": "unusable", "message": str(error)})
         return
     send(stream, {"kind": "ready"})
-    try:
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             header, body = read_frame(stream)
-            send(stream, *answer(loaded, header, body))
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        return
-
-
-def end_with_host(life: int) -> None:
-    """End this process, whatever it is doing, when the other end of *life* is gone."""
-    if sys.platform == "linux":
-        # The thread below cannot run while native code holds the interpreter's lock; the kernel can.
-        ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
-    threading.Thread(target=wait_for_end, args=(life,), daemon=True).start()
-
-
-def wait_for_end(life: int) -> None:
-    """Block until nobody holds the other end of *life*, then end."""
-    os.read(life, 1)
-    os._exit(1)
-
-
-def answer(loaded: LoadedModel, header: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
-    """Return the answer to one request; what the user's code raises becomes its message."""
-    try:
-        content, content_type = loaded.invoke(body, header["content_type"], header["accept"])
-    except UnreadableRequestError as error:
-        return {"status": error.status, "content_type": "text/plain"}, str(error).encode()
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's code does, the next request is answered
-        traceback.print_exc()
-        sys.stderr.flush()
-        text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        return {"status": 500, "content_type": "text/plain"}, text.encode()
-    return {"status": 200, "content_type": content_type}, content
+            request = Request(body=body, content_type=header["content_type"], accept=header["accept"])
+            reply: Reply = reply_to(loaded, request)
+            send(stream, {"status": reply.status, "content_type": reply.content_type}, reply.body)
 
 
 def send(stream: BinaryIO, header: dict[str, Any], body: bytes = b"") -> None:
