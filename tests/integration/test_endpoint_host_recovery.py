@@ -126,7 +126,7 @@ def test_a_desired_state_of_a_newer_everfit_is_left_alone(
     client: Client, endpoints: LocalEndpoints, home: Path
 ) -> None:
     path = home / "host" / "desired.json"
-    newer = path.read_text().replace('"format": 1', '"format": 2')
+    newer = path.read_text().replace('"format": 2', '"format": 3')
     path.write_text(newer)
     with pytest.raises(StateError, match="newer Everfit"):
         endpoints.settle("solar", [], fence=1)

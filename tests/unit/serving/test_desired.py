@@ -85,7 +85,7 @@ def test_an_older_token_never_passes(endpoint: DesiredEndpoint, first: int, seco
         {},
         [],
         None,
-        {"format": 2, "endpoints": {}},
+        {"format": 3, "endpoints": {}},
         {"format": 1},
         {"format": 1, "endpoints": {"a": {}}},
         {"format": 1, "endpoints": {"a": {"fence": "x", "versions": {}, "weights": {}, "releases": {}}}},

@@ -178,8 +178,9 @@ class SageMakerEndpoints:
                 return True
             self._look_later(name)
 
-    def settle(self, name: str, keep: Sequence[int], *, fence: int) -> None:
+    def settle(self, name: str, keep: Sequence[int], *, fence: int, back: int | None = None) -> None:
         """Delete models and configurations that are neither kept nor in use, and the alarms of their deployments."""
+        del back
 
         def only(before: Intent) -> Intent:
             desired = before.desired.with_only(keep)

@@ -124,8 +124,9 @@ class FunctionEndpoints:
         time.sleep(max(0.0, min(due, end) - time.monotonic()))
         return due <= end
 
-    def settle(self, name: str, keep: Sequence[int], *, fence: int) -> None:
+    def settle(self, name: str, keep: Sequence[int], *, fence: int, back: int | None = None) -> None:
         """Delete published versions that are neither kept nor routed to; Lambda itself refuses one in use."""
+        del back
 
         def only(before: Intent) -> Intent:
             desired = before.desired.with_only(keep)

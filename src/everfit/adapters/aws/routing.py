@@ -36,8 +36,8 @@ class RoutedEndpoints:
     def wait(self, name: str, patience: timedelta) -> bool:
         return self._of(name).wait(name, patience)
 
-    def settle(self, name: str, keep: Sequence[int], *, fence: int) -> None:
-        self._of(name).settle(name, keep, fence=fence)
+    def settle(self, name: str, keep: Sequence[int], *, fence: int, back: int | None = None) -> None:
+        self._of(name).settle(name, keep, fence=fence, back=back)
 
     def restore(self, name: str, version: ServedVersion, release: Release, *, fence: int) -> bool:
         return self._of(name).restore(name, version, release, fence=fence)

@@ -88,9 +88,9 @@ class LocalEndpoints:
         del name, patience
         return True
 
-    def settle(self, name: str, keep: Sequence[int], *, fence: int) -> None:
-        """Let versions go that take no traffic and are not in *keep*."""
-        self._change(name, fence, lambda endpoint: endpoint.with_only(keep))
+    def settle(self, name: str, keep: Sequence[int], *, fence: int, back: int | None = None) -> None:
+        """Let versions go that take no traffic and are not in *keep*, and remember the way back."""
+        self._change(name, fence, lambda endpoint: endpoint.settled(keep, back))
         if self._host.is_running:
             self._host.tell("converge")
 

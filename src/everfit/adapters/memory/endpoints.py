@@ -66,9 +66,9 @@ class MemoryEndpoints:
         del name, patience
         return True
 
-    def settle(self, name: str, keep: Sequence[int], *, fence: int) -> None:
-        """Let versions go that take no traffic and are not in *keep*."""
-        self._endpoints[name] = self._claimed(name, fence).with_only(keep)
+    def settle(self, name: str, keep: Sequence[int], *, fence: int, back: int | None = None) -> None:
+        """Let versions go that take no traffic and are not in *keep*, and remember the way back."""
+        self._endpoints[name] = self._claimed(name, fence).settled(keep, back)
 
     def restore(self, name: str, version: ServedVersion, release: Release, *, fence: int) -> bool:
         """Go back to the version."""

@@ -39,8 +39,13 @@ class Endpoints(Protocol):
         """Wait until no change of the endpoint is under way, or *patience* is over; tell whether none is."""
         ...
 
-    def settle(self, name: str, keep: Sequence[int], *, fence: int) -> None:
-        """Let versions go that take no traffic and are not in *keep*, when they have finished what they have."""
+    def settle(self, name: str, keep: Sequence[int], *, fence: int, back: int | None = None) -> None:
+        """Let versions go that take no traffic and are not in *keep*, when they have finished what they have.
+
+        Args:
+            back: the version to go back to at once, without being asked, when what serves cannot go on; it is kept.
+                None when there is none. A platform that goes back by itself takes no notice.
+        """
         ...
 
     def restore(self, name: str, version: ServedVersion, release: Release, *, fence: int) -> bool:
