@@ -3,23 +3,22 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from everfit.serving.frames import Reply
+from everfit.serving.frames import Reply, Request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inquiry:
-    """What a client asks of an endpoint.
+class Inquiry(Request):
+    """What a client asks of an endpoint; it is handed to a model as it is.
 
     Args:
         session: requests of one session stay on one version while shares do not change; None is none.
         inference_id: the caller's own name for this request; None lets the endpoint name it.
+        target: the variant that shall answer, such as ``v3``; None leaves it to the shares.
     """
 
-    body: bytes
-    content_type: str
-    accept: str
     session: str | None = None
     inference_id: str | None = None
+    target: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +26,8 @@ class Answered:
     """What an endpoint answers.
 
     Args:
-        version: that answered or failed; None when none was asked.
+        version: that answered or failed; None when none was asked. Then a reply that is ``REFUSED`` is about what the
+            client asked for, such as a variant that is not there.
         inference_id: by which a label can be given later.
     """
 
