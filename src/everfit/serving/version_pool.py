@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 from everfit.domain.endpoint import ServedVersion
 from everfit.serving.errors import UnusableModelError
@@ -45,7 +46,13 @@ class VersionPool:
     answered everything that it was given.
     """
 
-    def __init__(self, version: ServedVersion, place: Place, limits: Limits) -> None:
+    def __init__(
+        self,
+        version: ServedVersion,
+        place: Place,
+        limits: Limits,
+        on_crash_loop: Callable[[], None] = lambda: None,
+    ) -> None:
         self.version = version
         self.state = PoolState.LOADING
         self.message: str | None = None
@@ -60,6 +67,26 @@ class VersionPool:
         self._nothing_pending = asyncio.Event()
         self._nothing_pending.set()
         self._crashes = 0
+        self._restarts = 0
+        self._on_crash_loop = on_crash_loop
+
+    @property
+    def queue(self) -> int:
+        """How many requests wait for a process."""
+        return max(0, self._pending - len(self._workers))
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """What its processes are at, as plain JSON."""
+        return {
+            "processes": self.processes,
+            "workers": len(self._workers),
+            "queue": self.queue,
+            "under_way": self._pending - self.queue,
+            "batches": {},
+            "restarts": self._restarts,
+            "recycled": 0,
+        }
 
     @property
     def processes(self) -> list[int]:
@@ -133,6 +160,9 @@ class VersionPool:
         await worker.end()
         while self.state in (PoolState.LOADING, PoolState.READY):
             self._crashes += 1
+            self._restarts += 1
+            if self._crashes == CRASH_LOOP:
+                self._on_crash_loop()
             # The first one is replaced at once; one that goes on crashing must not eat the machine.
             await asyncio.sleep(min(LONGEST_PAUSE, 0.25 * 2 ** (self._crashes - 2)) if self._crashes > 1 else 0)
             try:
