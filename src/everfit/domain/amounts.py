@@ -34,3 +34,14 @@ def lasting(time: timedelta) -> str:
         if seconds >= size and seconds % size == 0:
             return counted(seconds // size, unit)
     return counted(seconds, "second")
+
+
+def brief(time: timedelta) -> str:
+    """Return a length of time in its two largest units: ``1h 30m``, ``3m``; what is not nothing is at least ``1s``."""
+    seconds = -(-time // timedelta(seconds=1))
+    parts: list[str] = []
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")):
+        amount, seconds = divmod(seconds, size)
+        if amount and len(parts) < 2:
+            parts.append(f"{amount}{unit}")
+    return " ".join(parts) or "0s"

@@ -1,154 +1,67 @@
 """Rollouts: a new version takes traffic step by step, and evidence decides each step; pure.
 
-A step is left only by evidence: better or equal advances, worse aborts at once, too little holds.
+This is the door to the modules ``rollout_progress``, ``rollout_decision``, ``rollout_json`` and ``rollout_words``.
+Whoever acts on a rollout does, at each look::
+
+    decision = decide(progress, evidence, now)
+    progress = advanced(progress, decision, evidence.observation, now)
+    if progress.ending is not None or progress.since is None:
+        the endpoint is told shares_of(progress)
+        progress = applied(progress, a new observation, now)
+    progress is kept
+
+A phase that has not taken effect has no ``since``; it holds until ``applied``. Every part may be repeated after a kill
+at any point. A host that gives other shares than ``shares_of`` says (``is_given``) may be told again.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from enum import Enum
-from types import MappingProxyType
+from everfit.domain.evidence import Comparison, Result
+from everfit.domain.rollout_decision import advanced, alert_due, applied, comparisons_of, decide, told
+from everfit.domain.rollout_json import from_json, to_json
+from everfit.domain.rollout_progress import (
+    Decision,
+    Ending,
+    Evidence,
+    Order,
+    OrderKind,
+    Phase,
+    Progress,
+    Shares,
+    Verdict,
+    is_given,
+    is_one_shift,
+    is_paused,
+    phases,
+    phases_of,
+    shares_of,
+)
+from everfit.domain.rollout_words import describe_plan, summary
 
-from everfit.domain.live import Observation, Quality, Tally
-from everfit.domain.rollout_plan import Rollout
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Phase:
-    """One step of a plan.
-
-    Args:
-        share: of the traffic that the challenger takes.
-        is_shadow: whether it is given copies of every request, and its answers are thrown away.
-    """
-
-    share: float
-    is_shadow: bool = False
-
-
-class Verdict(Enum):
-    """What the evidence says about going on."""
-
-    ADVANCE = "advance"
-    HOLD = "hold"
-    ABORT = "abort"
-
-
-class OrderKind(Enum):
-    """What a person may want of a rollout under way."""
-
-    PAUSE = "pause"
-    RESUME = "resume"
-    PROMOTE = "promote"
-    ABORT = "abort"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What a person wants of a rollout under way; the newest one counts."""
-
-    kind: OrderKind
-    actor: str
-    reason: str
-    at: datetime
-
-
-class Result(Enum):
-    """What one comparison of challenger and champion came to."""
-
-    BETTER_OR_EQUAL = "no worse"
-    WORSE = "worse"
-    UNCLEAR = "unclear"
-    NO_DATA = "no data"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """One thing that was compared, with its numbers.
-
-    Args:
-        name: ``errors``, ``latency_p50``, ``latency_p99``, ``disagreement``, ``quality``, or a rule of ``watch``.
-        champion: its value; None when there is none to compare with.
-        words: one sentence with the numbers.
-    """
-
-    name: str
-    result: Result
-    challenger: float | None
-    champion: float | None
-    words: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What was decided about a step, on what evidence.
-
-    Args:
-        step: the phase that it is about, counted from 0.
-        reason: one sentence with the numbers that decided.
-    """
-
-    verdict: Verdict
-    step: int
-    reason: str
-    comparisons: tuple[Comparison, ...]
-    at: datetime
-
-
-class Ending(Enum):
-    """How a rollout ended."""
-
-    PROMOTED = "promoted"
-    ABORTED = "aborted"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How a rollout stands.
-
-    Args:
-        run: whose version it is.
-        champion: the version that took the traffic when it began; None for a first deployment.
-        plan: as it was declared when it began; a changed project file changes the next one.
-        step: the phase that is under way, counted from 0.
-        since: when that phase took effect; None before it did.
-        epoch: that ``baseline`` was counted in.
-        baseline: version -> what it had done when the phase took effect.
-        is_told: whether people were told that this phase holds for long.
-        orders: what persons wanted, oldest first.
-        decisions: every one that changed something, and the newest that did not, oldest first.
-        ending: None while it is under way.
-    """
-
-    model: str
-    environment: str
-    endpoint: str
-    run: str
-    champion: int | None
-    challenger: int
-    plan: Rollout
-    begun: datetime
-    step: int = 0
-    since: datetime | None = None
-    epoch: str = ""
-    baseline: Mapping[int, Tally] = field(default_factory=lambda: MappingProxyType({}))
-    is_told: bool = False
-    orders: tuple[Order, ...] = ()
-    decisions: tuple[Decision, ...] = ()
-    ending: Ending | None = None
-    reason: str | None = None
-    ended: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """What a decision is made from.
-
-    Args:
-        quality: version -> how good its answers were since the phase took effect, where labels have come.
-        breaches: rules of ``watch`` that do not hold, in words.
-    """
-
-    observation: Observation
-    quality: Mapping[int, Quality] = field(default_factory=lambda: MappingProxyType({}))
-    breaches: tuple[str, ...] = ()
+__all__ = [
+    "Comparison",
+    "Decision",
+    "Ending",
+    "Evidence",
+    "Order",
+    "OrderKind",
+    "Phase",
+    "Progress",
+    "Result",
+    "Shares",
+    "Verdict",
+    "advanced",
+    "alert_due",
+    "applied",
+    "comparisons_of",
+    "decide",
+    "describe_plan",
+    "from_json",
+    "is_given",
+    "is_one_shift",
+    "is_paused",
+    "phases",
+    "phases_of",
+    "shares_of",
+    "summary",
+    "to_json",
+    "told",
+]
