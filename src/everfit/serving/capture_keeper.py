@@ -13,8 +13,9 @@ from pathlib import Path
 from everfit.serving.capture_retention import Stored, too_old_or_too_much
 from everfit.serving.capture_settings import Settings, read_settings
 from everfit.serving.capture_spool import segment_of
+from everfit.serving.label_files import SUFFIX
 
-PATTERNS = ("*.parquet", "*.spool", "*.labels")
+PATTERNS = ("*.parquet", "*.spool", f"*{SUFFIX}")
 
 
 def main() -> None:
