@@ -18,7 +18,7 @@ from everfit.domain.evidence_sequential import (
     normal_tail,
     tail,
 )
-from everfit.domain.live import Losses, Quality, Tally, bucket_of, upper_bound
+from everfit.domain.live import Losses, Quality, Tally, upper_bound
 
 FALSE_ALARMS: Final = 0.01
 """Share of the rollouts of equal versions in which any comparison ever says worse."""
@@ -113,7 +113,7 @@ def _errors(sides: Sides) -> Comparison:
     ours, theirs = sides.challenger, sides.champion
     failed, failed_before = ours.errors + ours.refused, theirs.errors + theirs.refused
     rate, usual = _ratio(failed, ours.requests), _ratio(failed_before, theirs.requests)
-    words = f"errors {_percent(rate)} of {ours.requests} against {_percent(usual)} of {theirs.requests}"
+    words = f"errors {share_words(rate)} of {ours.requests} against {share_words(usual)} of {theirs.requests}"
     if rate is None or usual is None:
         return Comparison(name="errors", result=Result.NO_DATA, challenger=rate, champion=usual, words=words)
     part = ours.requests / (ours.requests + theirs.requests)
@@ -137,7 +137,7 @@ def _latency(sides: Sides, kind: _Slowness) -> Comparison:
     ours, theirs = sides.challenger, sides.champion
     answers, usual_answers = sum(ours.latency.values()), sum(theirs.latency.values())
     value, usual = ours.quantile(1.0 - kind.slower), theirs.quantile(1.0 - kind.slower)
-    words = f"{kind.words} {_seconds(value)} against {_seconds(usual)}"
+    words = f"{kind.words} {time_words(value)} against {time_words(usual)}"
     if value is None or usual is None:
         return Comparison(name=kind.name, result=Result.NO_DATA, challenger=value, champion=usual, words=words)
     longest = _longest_quantile(theirs, usual_answers, kind.slower, sides.alpha / 2)
@@ -172,7 +172,7 @@ def _longest_quantile(tally: Tally, answers: int, slower: float, alpha: float) -
 def disagreed(challenger: Tally, most: float, alpha: float) -> Comparison:
     """Compare how often a shadow answered otherwise than the version that served with what was declared."""
     value = _ratio(challenger.disagreed, challenger.compared)
-    words = f"other answers to {_percent(value)} of {challenger.compared}, {_percent(most)} allowed"
+    words = f"other answers to {share_words(value)} of {challenger.compared}, {share_words(most)} allowed"
     if value is None:
         result = Result.NO_DATA
     else:
@@ -231,11 +231,6 @@ def of_versions(quality: Mapping[int, Quality], challenger: int, champion: int, 
     return quality_compared(quality.get(challenger), quality.get(champion), alpha)
 
 
-def slower_limit(seconds: float) -> float:
-    """Return the latency from which answers count as slower than *seconds*: the end of its bucket."""
-    return upper_bound(bucket_of(seconds))
-
-
 def _result(is_worse: bool, looks_worse: bool) -> Result:
     if is_worse:
         return Result.WORSE
@@ -246,11 +241,13 @@ def _ratio(count: int, of: int) -> float | None:
     return count / of if of > 0 else None
 
 
-def _percent(share: float | None) -> str:
+def share_words(share: float | None) -> str:
+    """Return a share for people; what is not known is nothing."""
     return "nothing" if share is None else f"{100 * share:.3g}%"
 
 
-def _seconds(seconds: float | None) -> str:
+def time_words(seconds: float | None) -> str:
+    """Return a latency for people; what is not known is nothing."""
     if seconds is None:
         return "nothing"
     return f"{1000 * seconds:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
