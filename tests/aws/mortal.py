@@ -99,6 +99,9 @@ class Reaper:
     def step_ended(self, name: str, outcome: str, seconds: float) -> None:
         """Go on with the same step: what is written down at its end belongs to it."""
 
+    def told(self, words: str) -> None:
+        """Show nothing."""
+
     def printed(self, output: bytes) -> None:
         """Show nothing."""
 

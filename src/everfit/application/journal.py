@@ -12,7 +12,7 @@ from typing import Final
 
 from everfit.application.loop import LOOP
 from everfit.application.owed import fence_ahead, found_serving, settle_owed
-from everfit.application.performing import ENDPOINT, JOB, perform, stop
+from everfit.application.performing import ENDPOINT, JOB, Patience, perform, stop
 from everfit.application.ports import Claim, Ports
 from everfit.application.step import Answer, Context, Done, Step
 from everfit.application.workspace import Workspace
@@ -24,12 +24,20 @@ from everfit.domain.secret import hidden
 LEASE: Final = timedelta(seconds=30)
 
 
-def drive(run: RunId, workspace: Workspace, ports: Ports, *, only: str | None = None) -> Run:
+def drive(
+    run: RunId,
+    workspace: Workspace,
+    ports: Ports,
+    *,
+    only: str | None = None,
+    patience: Patience = Patience.EVIDENCE,
+) -> Run:
     """Take the run as far as it can go: to its end, to where it waits for a person, or until ``ports.leaving``.
 
     Args:
         only: go no farther than through this step, and wait for no job and no endpoint: whoever calls again, once
             some time is over, goes on.
+        patience: for what to wait; whoever has less than it takes calls again later.
 
     Raises:
         BusyError: another living process drives it.
@@ -39,18 +47,27 @@ def drive(run: RunId, workspace: Workspace, ports: Ports, *, only: str | None = 
     found = ports.store.run(run)
     if found.state is RunState.ENDED:
         return found
-    if _claimed(found, workspace, ports, only) > 0:
-        _claimed(found, workspace, ports, only)
+    limits = _Limits(only=only, patience=patience if only is None else Patience.NONE)
+    if _claimed(found, workspace, ports, limits) > 0:
+        _claimed(found, workspace, ports, limits)
     return ports.store.run(run)
 
 
-def _claimed(found: Run, workspace: Workspace, ports: Ports, only: str | None) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Limits:
+    """How far a walk goes, and for what it waits on its way."""
+
+    only: str | None
+    patience: Patience
+
+
+def _claimed(found: Run, workspace: Workspace, ports: Ports, limits: _Limits) -> int:
     """Walk under a claim; return the endpoint's fence when the walk needs a claim beyond it, else 0."""
     claim = ports.store.claim(found.model, found.environment, owner=ports.owner, lease=LEASE, run=found.id)
     ahead = 0
     try:
         with ports.heart.beating(claim):
-            _walk(claim, replace(ports.store.run(found.id), waits_for=found.waits_for), workspace, ports, only)
+            _walk(claim, replace(ports.store.run(found.id), waits_for=found.waits_for), workspace, ports, limits)
     except FencedError:
         environment = workspace.project.environments.get(found.environment)
         ahead = 0 if environment is None else fence_ahead(claim, environment, LEASE, ports)
@@ -61,7 +78,7 @@ def _claimed(found: Run, workspace: Workspace, ports: Ports, only: str | None) -
     return ahead
 
 
-def _walk(claim: Claim, run: Run, workspace: Workspace, ports: Ports, only: str | None) -> None:
+def _walk(claim: Claim, run: Run, workspace: Workspace, ports: Ports, limits: _Limits) -> None:
     """Walk through the steps.
 
     Args:
@@ -78,12 +95,12 @@ def _walk(claim: Claim, run: Run, workspace: Workspace, ports: Ports, only: str 
         return
     for step in LOOP:
         if step.name not in done:
-            answer = _next(step, run, _Way(claim, workspace, environment, done, waits=only is None), ports)
+            answer = _next(step, run, _Way(claim, workspace, environment, done, limits.patience), ports)
             if not isinstance(answer, Done):
                 return
             run = replace(run, waits_for=None)
             done[step.name] = answer.result
-        if step.name == only:
+        if step.name == limits.only:
             return
 
 
@@ -95,7 +112,7 @@ class _Way:
     workspace: Workspace
     environment: Environment
     done: Mapping[str, Mapping[str, object]]
-    waits: bool
+    patience: Patience
 
 
 def _next(step: Step, run: Run, way: _Way, ports: Ports) -> Answer | None:
@@ -115,7 +132,7 @@ def _next(step: Step, run: Run, way: _Way, ports: Ports) -> Answer | None:
         ports=ports,
         results=dict(way.done),
     )
-    return perform(step, context, is_waiting=_is_waiting(run), waits=way.waits)
+    return perform(step, context, is_waiting=_is_waiting(run), patience=way.patience)
 
 
 def _is_waiting(run: Run) -> bool:

@@ -1,16 +1,19 @@
 """Settles what a killed process owed: endpoint and registry name the same version before anything else changes."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 from everfit.application.ports import Claim, Ports
 from everfit.application.serving import sample_of, served_version
 from everfit.application.workspace import Workspace
-from everfit.domain.endpoint import SampleRequest, ServedVersion
+from everfit.domain.endpoint import EndpointState, SampleRequest, ServedVersion
 from everfit.domain.errors import BackendError, FencedError, NotFoundError, RefusedError
+from everfit.domain.live import Moved
 from everfit.domain.project import Environment
-from everfit.domain.run import RunId
-from everfit.domain.version import Release, release
+from everfit.domain.rollout import Ending
+from everfit.domain.run import RunId, RunState
+from everfit.domain.version import Release, last_good, release
 
 PATIENCE: Final = timedelta(seconds=1)
 FOUND = "found serving: whoever put it there was stopped before that was written down"
@@ -19,8 +22,10 @@ FOUND = "found serving: whoever put it there was stopped before that was written
 def found_serving(environment: Environment, ports: Ports) -> int | None:
     """Return the version that takes all of the endpoint's traffic; None when none does, or its host is stopped."""
     state = ports.endpoints.describe(environment.endpoint)
-    if state is None:
-        return None
+    return None if state is None else _whole(state)
+
+
+def _whole(state: EndpointState) -> int | None:
     return next((number for number, weight in state.weights.items() if weight == 1.0), None)
 
 
@@ -42,19 +47,74 @@ def fence_ahead(claim: Claim, environment: Environment, lease: timedelta, ports:
 def settle_owed(claim: Claim, environment: Environment, workspace: Workspace, ports: Ports) -> None:
     """Make endpoint and registry agree.
 
-    The last holder of the claim may have shifted and then died: the registry follows such a shift. Whatever else
-    differs, such as a state file that was put back by hand, was shifted by nobody: the endpoint follows the registry.
+    The last holder of the claim may have shifted and then died: the registry follows such a shift, and one that was
+    made without the control plane. Whatever else differs, such as a state file that was put back by hand, was shifted
+    by nobody: the endpoint follows the registry. A version on its way to the traffic is its own rollout's matter, for
+    as long as the run of that goes on.
     """
-    serving, champion = found_serving(environment, ports), ports.registry.champion(claim.model, environment.name)
+    if _is_on_its_way(claim, ports):
+        return
+    state, champion = ports.endpoints.describe(environment.endpoint), ports.registry.champion(*place_of(claim))
+    if state is None:
+        return
+    if state.moved is not None and champion is not None:
+        _follow(claim, state.moved, champion, environment, workspace, ports)
+        return
+    serving = _whole(state)
+    if champion is not None and _is_broken_off(state, champion, claim, ports):
+        put_back(claim, champion, environment, workspace, ports)
+        return
     if serving is None or serving == champion:
         return
-    state = ports.endpoints.describe(environment.endpoint)
     proof = _proof(serving, environment, workspace, ports)
-    is_last = state is not None and state.fence == claim.fence - 1
-    if proof is not None and state is not None and is_last and state.artifacts.get(serving) == proof.artifact:
+    is_last = state.fence == claim.fence - 1
+    if proof is not None and is_last and state.artifacts.get(serving) == proof.artifact:
         _write_down(claim, proof, ports)
     elif champion is not None:
         put_back(claim, champion, environment, workspace, ports)
+
+
+def _is_on_its_way(claim: Claim, ports: Ports) -> bool:
+    """Tell whether a version is given traffic step by step; a rollout whose run has ended is ended here."""
+    progress = None if ports.rollouts is None else ports.rollouts.current(*place_of(claim))
+    if progress is None or ports.rollouts is None:
+        return False
+    run = ports.store.run(RunId(progress.run))
+    if run.state is not RunState.ENDED:
+        return True
+    reason = f"its run has ended: {run.reason}"
+    ports.rollouts.keep(claim, replace(progress, ending=Ending.ABORTED, reason=reason, ended=ports.clock.now()))
+    return False
+
+
+def _is_broken_off(state: EndpointState, champion: int, claim: Claim, ports: Ports) -> bool:
+    """Tell whether traffic was left with a version whose rollout is over, and was not passed."""
+    if ports.rollouts is None or state.weights in ({}, {champion: 1.0}):
+        return False
+    newest = next(iter(ports.rollouts.ended(*place_of(claim), limit=1)), None)
+    is_aborted = newest is not None and newest.ending is Ending.ABORTED and newest.challenger in state.weights
+    return is_aborted or _whole(state) is None
+
+
+def place_of(claim: Claim) -> tuple[str, str]:
+    """Return the model and environment that the claim is about."""
+    return claim.model, claim.environment
+
+
+def _follow(  # noqa: PLR0913 - what was moved, where, and under which claim
+    claim: Claim, moved: Moved, champion: int, environment: Environment, workspace: Workspace, ports: Ports
+) -> None:
+    """Write down what was moved without the control plane, then take it up, which ends the host's own report."""
+    proof = _proof(moved.after, environment, workspace, ports)
+    if proof is None or champion not in (moved.before, moved.after):
+        put_back(claim, champion, environment, workspace, ports)
+        return
+    if champion != moved.after:
+        ports.registry.served(claim, proof, reason=moved.reason, actor=moved.actor, roll_back=True)
+    put_back(claim, moved.after, environment, workspace, ports)
+    good = last_good(ports.registry.history(*place_of(claim)), moved.after)
+    keep = [number for number in (moved.after, moved.before, good) if number is not None]
+    ports.endpoints.settle(environment.endpoint, keep, fence=claim.fence, back=good)
 
 
 def put_back(claim: Claim, number: int, environment: Environment, workspace: Workspace, ports: Ports) -> Release:

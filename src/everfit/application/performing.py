@@ -1,6 +1,8 @@
 """Takes one step of a run: asks it, waits with it, keeps what it answers, and tries again what may pass."""
 
+import re
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Final, assert_never
 
 from everfit.application.ports import Claim, Ports
@@ -16,16 +18,32 @@ PATIENCE: Final = timedelta(seconds=1)
 JOB: Final = "job"
 ENDPOINT: Final = "endpoint"
 """What a run waits for begins with one of these and a colon."""
+BAKES: Final = "bakes"
+"""How a look at a step ended that waits for evidence, and that is looked at again and again."""
 MOST_STARTS: Final = 10
 """How often a step may be started before it is plain that its process does not survive it."""
 
 
-def perform(step: Step, context: Context, *, is_waiting: bool, waits: bool) -> Answer | None:
+class Patience(Enum):
+    """How long whoever performs a step stays with it.
+
+    ``NONE`` waits for nothing, ``CHANGES`` for jobs and for changes of an endpoint, ``EVIDENCE`` for as long as it
+    takes a rollout to gather evidence as well.
+    """
+
+    NONE = "none"
+    CHANGES = "changes"
+    EVIDENCE = "evidence"
+
+
+_NUMBERS: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+
+
+def perform(step: Step, context: Context, *, is_waiting: bool, patience: Patience) -> Answer | None:
     """Try the step until it answers for good; None means that the run has ended with an error.
 
     Args:
         is_waiting: whether the step is under way and waits: it is looked at again, and not started again.
-        waits: whether to wait for what the step waits for.
     """
     store, claim = context.ports.store, context.claim
     attempt = _attempt(step, context) if is_waiting else None
@@ -37,7 +55,7 @@ def perform(step: Step, context: Context, *, is_waiting: bool, waits: bool) -> A
             _fail(step, context, f"{step.name} was started {MOST_STARTS} times and never came to an end")
             return None
         try:
-            answer = _tried(step, context, attempt, waits=waits)
+            answer = _tried(step, context, attempt, patience)
         except EverfitError as error:
             if isinstance(error, FencedError | StateError):
                 raise
@@ -55,11 +73,11 @@ def perform(step: Step, context: Context, *, is_waiting: bool, waits: bool) -> A
         return answer
 
 
-def _tried(step: Step, context: Context, attempt: int, *, waits: bool) -> Answer:
+def _tried(step: Step, context: Context, attempt: int, patience: Patience) -> Answer:
     """Ask the step and keep what it answers."""
     try:
         context.ports.progress.step_started(step.name, attempt)
-        answer = _answer(step, context) if waits else step.function(context)
+        answer = step.function(context) if patience is Patience.NONE else _answer(step, context, patience)
         _keep(step, answer, context)
     except KeyboardInterrupt:
         if not step.settles:
@@ -90,16 +108,20 @@ def _fail(step: Step, context: Context, reason: str) -> None:
     context.ports.progress.step_ended(step.name, "stopped", 0.0)
 
 
-def _answer(step: Step, context: Context) -> Answer:
+def _answer(step: Step, context: Context, patience: Patience) -> Answer:
     """Ask the step until it no longer waits for a job or an endpoint, or until this process is to leave it alone."""
     shown: dict[str, int] = {}
+    told: str | None = None
     while True:
         answer = step.function(context)
         if isinstance(answer, AwaitEndpoint):
+            if answer.again is not None and patience is not Patience.EVIDENCE:
+                return answer
             context.ports.store.wait(context.claim, f"{ENDPOINT}:{answer.endpoint}")
-            if _has_changed(answer.endpoint, context.ports):
-                continue
-            return answer
+            told = _told(answer.words, told, context.ports)
+            if not _is_time(answer, context.ports):
+                return answer
+            continue
         if not isinstance(answer, AwaitJob):
             return answer
         context.ports.store.wait(context.claim, f"{JOB}:{answer.job}")
@@ -109,6 +131,23 @@ def _answer(step: Step, context: Context) -> Answer:
         except KeyboardInterrupt:
             context.ports.jobs.stop(answer.job)
             raise
+
+
+def _told(words: str | None, before: str | None, ports: Ports) -> str | None:
+    """Tell what is waited for, unless only numbers in it have changed since it was told; return what was told last."""
+    if words is None or (before is not None and _NUMBERS.sub("", words) == _NUMBERS.sub("", before)):
+        return before
+    ports.progress.told(words)
+    return words
+
+
+def _is_time(answer: AwaitEndpoint, ports: Ports) -> bool:
+    """Wait until the step is to be looked at again; False when that is left to somebody else or to later."""
+    if answer.again is None:
+        return _has_changed(answer.endpoint, ports)
+    if not ports.leaving():
+        ports.rest(answer.again)
+    return not ports.leaving()
 
 
 def _has_changed(endpoint: str, ports: Ports) -> bool:
@@ -169,6 +208,8 @@ def _word(answer: Answer) -> str:
             return "done"
         case End():
             return answer.outcome.value
+        case AwaitEndpoint(again=timedelta()):
+            return BAKES
         case AwaitApproval() | AwaitJob() | AwaitEndpoint():
             return "waits"
         case _:

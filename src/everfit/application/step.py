@@ -5,6 +5,7 @@ A step is named, takes and gives plain JSON, and is safe to repeat: it looks at 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from everfit.application.facts import Facts
 from everfit.application.ports import Claim, Ports
@@ -59,9 +60,16 @@ class AwaitJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwaitEndpoint:
-    """The step goes on when the change of the endpoint that it has begun is over."""
+    """The step goes on when the change of the endpoint that it has begun is over.
+
+    Args:
+        again: when to look again, where evidence is what is waited for; None waits for the endpoint itself.
+        words: what is waited for, for people.
+    """
 
     endpoint: str
+    again: timedelta | None = None
+    words: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from everfit.application.ports.artifacts import Artifact, Artifacts
 from everfit.application.ports.catalog import Catalog
@@ -58,6 +59,11 @@ def never() -> bool:
     return False
 
 
+def at_once(time: timedelta) -> None:
+    """Let no time pass."""
+    del time
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """Everything that the application needs of the outside, chosen by bootstrap.
@@ -68,6 +74,7 @@ class Ports:
         traffic: None where the platform moves traffic by itself.
         rollouts: what is kept of the rollouts that are decided here; None where ``traffic`` is.
         leaving: whether this process is to end soon: work of its own is left at the next safe point.
+        rest: lets that much time pass, or less when this process is to end soon.
     """
 
     clock: Clock
@@ -91,3 +98,4 @@ class Ports:
     traffic: Traffic | None = None
     rollouts: Rollouts | None = None
     leaving: Callable[[], bool] = never
+    rest: Callable[[timedelta], None] = at_once

@@ -14,6 +14,10 @@ class Progress(Protocol):
         """A step is done, failed or waits."""
         ...
 
+    def told(self, words: str) -> None:
+        """Something was decided while a step is under way, in one line."""
+        ...
+
     def printed(self, output: bytes) -> None:
         """The user's script has printed something."""
         ...

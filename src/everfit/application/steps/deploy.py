@@ -1,9 +1,11 @@
-"""Put the version behind the same endpoint: stage, shift, look, write down."""
+"""Put the version behind the same endpoint: stage, shift at once or step by step, look, write down."""
 
 from everfit.application.owed import made_ready
+from everfit.application.rollouts import Moving, begun, broken_off, left, look, moving_of
 from everfit.application.serving import sample_of, served_version
 from everfit.application.step import Answer, AwaitEndpoint, Context, Done, End
 from everfit.domain.errors import RunFailedError
+from everfit.domain.rollout import Ending, Progress
 from everfit.domain.run import Outcome
 from everfit.domain.version import Placement, Release, Standing, Version, last_good, release
 
@@ -16,25 +18,32 @@ def deploy(context: Context) -> Answer:
     placement = ports.registry.placement(context.project.model, environment.name, number)
     before = ports.registry.champion(context.project.model, environment.name)
     proof = release(version, placement)
-    late = (
-        _taken_back(context, before, number)
-        or _withdrawn(context, number)
-        or _stale_comparison(placement, before, number)
-    )
+    moving = moving_of(context, version, proof, before)
+    found = None if moving is None else moving.rollouts.of_run(context.run.id)
+    if moving is not None and found is not None and found.ending is Ending.ABORTED:
+        return left(moving, found)
+    bad = _taken_back(context, before, number) or _withdrawn(context, number)
+    late = bad or _stale_comparison(placement, before, number)
+    if moving is not None and found is not None and found.ending is None and late is not None:
+        return broken_off(moving, found, late, is_bad=bad is not None)
     if late is not None:
         return _left(context, before, number, late)
+    answer = None if moving is None else _on_its_way(moving)
+    if answer is not None:
+        return answer
     if not _shift(context, version, proof):
         return AwaitEndpoint(endpoint=environment.endpoint)
     reason = "first version" if before is None else f"passed its gate against version {before}"
     if context.run.promote is not None:
         reason = f"promoted: {reason}"
+    if moving is not None:
+        reason = f"{reason}{_by_rollout(moving)}"
     if placement.approval is not None:
         reason = f"{reason}; approved by {placement.approval.actor}: {placement.approval.reason}"
     ports.registry.served(context.claim, proof, reason=reason, actor=context.run.actor)
-    keep = last_good(ports.registry.history(context.project.model, environment.name), number)
-    ports.endpoints.settle(
-        environment.endpoint, [n for n in (number, keep) if n is not None], fence=context.claim.fence
-    )
+    good = last_good(ports.registry.history(context.project.model, environment.name), number)
+    keep = [number] if good is None else [number, good]
+    ports.endpoints.settle(environment.endpoint, keep, fence=context.claim.fence, back=good)
     state = ports.endpoints.describe(environment.endpoint)
     return Done(
         result={
@@ -43,6 +52,18 @@ def deploy(context: Context) -> Answer:
             "url": state.url if state else None,
         }
     )
+
+
+def _on_its_way(moving: Moving) -> Answer | None:
+    """Take the version step by step; None when all of the traffic is to move to it now."""
+    progress = begun(moving)
+    return look(moving, progress) if isinstance(progress, Progress) else progress
+
+
+def _by_rollout(moving: Moving) -> str:
+    """Return what the last step of the rollout was passed by, to be put behind the reason; nothing without one."""
+    progress = moving.rollouts.of_run(moving.context.run.id)
+    return "" if progress is None else f"; passed its rollout: {progress.reason}"
 
 
 def _left(context: Context, champion: int | None, number: int, late: str) -> Answer:

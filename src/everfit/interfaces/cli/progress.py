@@ -54,6 +54,9 @@ class Silence:
     def step_ended(self, name: str, outcome: str, seconds: float) -> None:
         """Show nothing."""
 
+    def told(self, words: str) -> None:
+        """Show nothing."""
+
     def printed(self, output: bytes) -> None:
         """Show nothing."""
 
@@ -74,6 +77,10 @@ class Lines:
         """Print the step with its time."""
         self._print(self._whole.rest())
         print(f"{name:<10} {outcome:<15} {seconds:7.2f} s", file=sys.stderr, flush=True)
+
+    def told(self, words: str) -> None:
+        """Print the line."""
+        print(f"  {words}", file=sys.stderr, flush=True)
 
     def printed(self, output: bytes) -> None:
         """Pass on what the script printed."""
@@ -124,6 +131,10 @@ class Bar:
         mark = {"done": "[green]✓[/]", "deployed": "[green]✓[/]", "waits": "[yellow]…[/]", "skipped": "[yellow]–[/]"}
         words = f"{mark.get(outcome, '[red]✗[/]')} {name:<10} {outcome:<15} {seconds:7.2f} s"
         self._bar.console.print(words, highlight=False)
+
+    def told(self, words: str) -> None:
+        """Leave the line behind."""
+        self._bar.console.print(f"  {words}", highlight=False, markup=False)
 
     def printed(self, output: bytes) -> None:
         """Show what the script printed above the live line, and what it draws over and over, in it."""

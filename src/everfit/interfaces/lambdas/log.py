@@ -20,5 +20,9 @@ class LambdaProgress:
         """Write the step with its time."""
         log("a step was taken", step=name, outcome=outcome, seconds=round(seconds, 3))
 
+    def told(self, words: str) -> None:
+        """Write what was decided."""
+        log("something was decided", words=words)
+
     def printed(self, output: bytes) -> None:
         """Leave it to the job's own log."""

@@ -6,6 +6,7 @@ from typing import Final
 
 from everfit.application.journal import drive
 from everfit.application.loop import LOOP
+from everfit.application.performing import BAKES
 from everfit.application.ports import Catalog, Ports
 from everfit.domain.errors import BusyError, EverfitError, FencedError, StateError
 from everfit.domain.run import Run
@@ -29,9 +30,15 @@ class LoggedProgress:
             LOG.info("%s: goes on with %s (attempt %s)", self._name, name, attempt)
 
     def step_ended(self, name: str, outcome: str, seconds: float) -> None:
-        """Write the step with its time."""
+        """Write the step with its time, unless it is only looked at."""
         self.step = None
+        if outcome == BAKES:
+            return
         LOG.info("%s: %s %s in %.2f s", self._name, name, outcome, seconds)
+
+    def told(self, words: str) -> None:
+        """Write what was decided."""
+        LOG.info("%s: %s", self._name, words)
 
     def printed(self, output: bytes) -> None:
         """Leave it to the job's own log."""
