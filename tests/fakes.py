@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -17,11 +18,14 @@ from everfit.adapters.memory.inbox import MemoryInbox
 from everfit.adapters.memory.jobs import Ended, MemoryJobs
 from everfit.adapters.memory.outbox import MemoryOutbox
 from everfit.adapters.memory.registry import MemoryRegistry
+from everfit.adapters.memory.rollouts import MemoryRollouts
 from everfit.adapters.memory.run_store import MemoryRunStore
+from everfit.adapters.memory.traffic import MemoryTraffic
 from everfit.application.ports import Artifact, FrozenCode, Ports
 from everfit.application.workspace import Workspace
 from everfit.domain.errors import NotFoundError
 from everfit.domain.job import JobFailure, JobKind, JobSpec, JobState, JobStatus
+from everfit.domain.live import Tally, bucket_of
 from everfit.domain.project import Environment
 from everfit.domain.run import RunId
 from everfit.domain.snapshot import FileEntry, Snapshot, SnapshotId, snapshot_of
@@ -34,9 +38,13 @@ data: {source: data/, target: y, id: id}
 train: {script: train.py}
 gate: [mae <= 5]
 environments:
-  production: {endpoint: line, approval: APPROVAL}
-  live: {endpoint: line-live, promote_from: production}
+  production: {endpoint: line, approval: APPROVAL, rollout: ROLLOUT, watch: WATCH}
+  live: {endpoint: line-live, promote_from: production, rollout: ROLLOUT, watch: WATCH}
 """
+AT_ONCE = "{strategy: all-at-once}"
+CANARY = "{strategy: canary, steps: [10%, 50%], bake: 40s, minimum_requests: 100}"
+SHADOW = "{strategy: shadow, bake: 40s, minimum_requests: 100, disagreement: 5%}"
+WATCH = "{for: 1h, roll_back_when: [error_rate > 5%, mae > 50]}"
 
 
 class Killed(BaseException):
@@ -182,16 +190,27 @@ class Silent:
     def printed(self, output: bytes) -> None: ...
 
 
+class Behaviour(Enum):
+    """How a version does with live traffic."""
+
+    GOOD = Tally(requests=100, latency={bucket_of(0.01): 100}, compared=100, disagreed=1)
+    FAILING = Tally(requests=100, errors=20, latency={bucket_of(0.01): 100}, compared=100, disagreed=1)
+    SLOW = Tally(requests=100, latency={bucket_of(0.5): 100}, compared=100, disagreed=1)
+    OTHER = Tally(requests=100, latency={bucket_of(0.01): 100}, compared=100, disagreed=50)
+
+
 class World:
     """A project with every port in memory.
 
     Args:
         approval: of the environment ``production``.
+        rollout: of both environments.
     """
 
-    def __init__(self, approval: str = "automatic") -> None:
+    def __init__(self, approval: str = "automatic", rollout: str = AT_ONCE, watch: str = WATCH) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            Path(folder, "everfit.yaml").write_text(PROJECT.replace("APPROVAL", approval))
+            said = PROJECT.replace("APPROVAL", approval).replace("ROLLOUT", rollout).replace("WATCH", watch)
+            Path(folder, "everfit.yaml").write_text(said)
             self.workspace = Workspace(folder=folder, project=read_project(Path(folder), {}))
         self.mae: float | None = 1.0
         self.lose: dict[JobKind, int] = {}
@@ -210,6 +229,12 @@ class World:
         self.channels = MemoryChannels()
         self.outbox.follow(self.store, self.registry, self.inbox)
         self.endpoints = MemoryEndpoints()
+        self.traffic = MemoryTraffic(self.endpoints)
+        self.rollouts = MemoryRollouts(self.store)
+        self.behaviour: dict[int, Behaviour] = {}
+        self.is_busy = True
+        self.rests = 0
+        self.patience = 1_000
         self.ids = CountedIds()
 
     @property
@@ -229,6 +254,8 @@ class World:
             "channels": self.channels,
             "registry": self.registry,
             "endpoints": self.endpoints,
+            "traffic": self.traffic,
+            "rollouts": self.rollouts,
             **instead,
         }
         return Ports(
@@ -238,8 +265,25 @@ class World:
             heart=StillHeart(),
             progress=Silent(),
             owner=self.owner,
+            rest=self.rest,
             **cast("dict[str, Any]", {name: Fused(port, self.fuse) for name, port in ports.items()}),
         )
+
+    def rest(self, time: timedelta) -> None:
+        """Let time pass, in which the versions are sent requests; who waits for too long is killed."""
+        self.rests += 1
+        if self.rests > self.patience:
+            raise Killed
+        self.clock.advance(time)
+        self.flow()
+
+    def flow(self, times: int = 1) -> None:
+        """Have every version do what it does, where there is traffic at all."""
+        for name in ("line", "line-live") if self.is_busy else ():
+            seen = self.endpoints.desired(name)
+            for number in () if seen is None else {*seen.weights, *seen.shadows}:
+                for _ in range(times):
+                    self.traffic.did(name, number, self.behaviour.get(number, Behaviour.GOOD).value)
 
     def environment(self, name: str = "production") -> Environment:
         return self.workspace.project.environments[name]

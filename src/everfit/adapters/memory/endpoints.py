@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from everfit.domain.endpoint import Answer, EndpointState, ServedVersion
 from everfit.domain.errors import RunFailedError
+from everfit.domain.live import Moved
 from everfit.domain.version import Release
 from everfit.serving.desired import DesiredEndpoint
 
@@ -39,7 +40,28 @@ class MemoryEndpoints:
             staged=tuple(sorted(endpoint.versions)),
             artifacts={number: version.artifact for number, version in endpoint.versions.items()},
             fence=endpoint.fence,
+            moved=endpoint.moved,
         )
+
+    def desired(self, name: str) -> DesiredEndpoint | None:
+        """Return what the endpoint was told, which is what it serves; None before its first deployment."""
+        return self._endpoints.get(name)
+
+    def split(
+        self,
+        name: str,
+        weights: Mapping[int, float],
+        releases: Sequence[Release],
+        shadows: Sequence[int],
+        *,
+        fence: int,
+    ) -> None:
+        """Give the versions these shares, and copies to the shadows."""
+        self._endpoints[name] = self._claimed(name, fence).with_weights(weights, releases, shadows)
+
+    def move(self, name: str, moved: Moved) -> None:
+        """Move all the traffic without the control plane, as a person does offline or the host in need."""
+        self._endpoints[name] = self._endpoints[name].left_for(moved)
 
     def stage(self, name: str, version: ServedVersion, *, fence: int) -> None:
         """Have the version answer its sample and hold it."""
