@@ -58,6 +58,7 @@ from everfit.domain.ci.project import CiProject
 from everfit.domain.errors import Problem, ProjectError, RequestError
 from everfit.domain.project import Backend, Data, Environment, Project
 from everfit.domain.record import instant
+from everfit.serving.access import HostAccess
 from everfit.settings import Settings
 
 
@@ -121,13 +122,17 @@ def _ports(home: Path, settings: Settings, progress: Progress, database: Databas
         outbox=SqlOutbox(database, clock),
         channels=_channels(settings),
         registry=SqlRegistry(database, clock),
-        endpoints=LocalEndpoints(home, settings.port),
+        endpoints=LocalEndpoints(home, settings.port, access=_host_access(settings)),
         machine=LocalMachine(home, database),
         heart=ThreadHeart(store, LEASE),
         progress=progress,
         owner=str(this_process()),
         url=settings.url,
     )
+
+
+def _host_access(settings: Settings) -> HostAccess:
+    return HostAccess(address=settings.serve_address, tokens=settings.serve_tokens)
 
 
 def _channels(settings: Settings) -> Channels:

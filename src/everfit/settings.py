@@ -19,6 +19,8 @@ class Settings:
         home: state folder; None means the nearest ``.everfit`` in use at or above the project folder, else its own.
         database: address of a Postgres database; None means a SQLite file in the state folder.
         port: of the endpoint host; None means that it chooses one at its first start and keeps it.
+        serve_address: that the endpoint host listens on; None means the one it had before, at first this machine alone.
+        serve_tokens: any of them lets callers of the endpoint host in; several while one takes the place of another.
         variables: what ``${NAME}`` in ``everfit.yaml`` may stand for.
         actor: who acts, for the records.
         notify: socket of the service manager that is told when the service is ready; None means there is none.
@@ -35,6 +37,8 @@ class Settings:
     home: Path | None
     database: str | None = None
     port: int | None
+    serve_address: str | None = None
+    serve_tokens: tuple[str, ...] = field(default=(), repr=False)
     variables: Mapping[str, str]
     actor: str
     notify: str | None = None
@@ -55,6 +59,8 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         home=Path(home).expanduser().resolve() if home else None,
         database=_database(environment.get("EVERFIT_DATABASE"), home),
         port=_port(environment.get("EVERFIT_PORT")),
+        serve_address=(environment.get("EVERFIT_SERVE_ADDRESS") or "").strip() or None,
+        serve_tokens=_listed(environment.get("EVERFIT_SERVE_TOKEN")),
         variables=environment,
         actor=environment.get("EVERFIT_ACTOR") or environment.get("USER") or environment.get("LOGNAME") or _account(),
         notify=environment.get("NOTIFY_SOCKET"),

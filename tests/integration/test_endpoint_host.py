@@ -61,7 +61,7 @@ def test_the_host_shows_what_it_really_serves(client: Client) -> None:
     shown = client.send("GET", "/endpoints/solar").document
     assert shown["weights"] == {"1": 1.0}
     assert shown["versions"]["1"]["state"] == "ready"
-    assert client.send("GET", "/endpoints").document == [shown]
+    assert [each["name"] for each in client.send("GET", "/endpoints").document] == ["solar"]
 
 
 @pytest.mark.parametrize(

@@ -1,238 +1,206 @@
-"""The HTTP side of the host: SageMaker's runtime shape, and a door for the control plane; a plain ASGI application."""
+"""What the host answers: SageMaker's runtime shape, what it serves and counts, and a door for the control plane."""
 
-import asyncio
-import hmac
-import json
-import os
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
+from functools import lru_cache, partial
 from urllib.parse import unquote
 
+from everfit.serving.access import HostAccess
 from everfit.serving.calls import Answered, Inquiry
-from everfit.serving.frames import Reply, Trouble
-from everfit.serving.limits import Limits
+from everfit.serving.control_door import ControlDoor
+from everfit.serving.exposition import CONTENT_TYPE, exposition
+from everfit.serving.frames import Trouble
+from everfit.serving.http_exchange import Exchange
 from everfit.serving.live import LiveEndpoint, LiveHost
 
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-
-# A caller that waits longer asks again, so that a lost connection never leaves it waiting.
-LONGEST_WAIT = 20.0
-
-
-class ClientGoneError(Exception):
-    """The client went away before it had sent its whole request."""
-
-
-class BodyTooLargeError(Exception):
-    """The body of a request is larger than the limit."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
-    """What goes back over HTTP."""
-
-    status: int
-    body: bytes
-    content_type: str = "application/json"
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-
-
-def document(value: object, status: int = 200) -> Response:
-    """Return JSON."""
-    return Response(status=status, body=json.dumps(value).encode())
-
-
-def failure(kind: str, status: int, message: str, **more: object) -> Response:
-    """Return an error as SageMaker's runtime would."""
-    body = json.dumps({"Code": kind, "Message": message, **more}).encode()
-    return Response(status=status, body=body, headers={"x-amzn-ErrorType": kind})
-
-
-def answer(reply: Reply) -> Response:
-    """Return what the model said."""
-    if reply.trouble is None:
-        return Response(status=200, body=reply.body, content_type=reply.content_type)
-    message = reply.body.decode(errors="replace")
-    if reply.trouble in (Trouble.UNAVAILABLE, Trouble.OVERLOADED):
-        return failure("ServiceUnavailable", 503, message)
-    text = f'Received server error ({reply.status}) from model with message "{message}".'
-    return failure("ModelError", 424, text, OriginalStatusCode=reply.status, OriginalMessage=message, LogStreamArn="")
-
-
-def not_allowed(allowed: str, method: str) -> Response:
-    """Return the refusal of a method."""
-    refused = failure("MethodNotAllowed", 405, f"Use {allowed} here, not {method}.")
-    return Response(status=405, body=refused.body, headers={**refused.headers, "allow": allowed})
+SESSION, INFERENCE_ID = b"x-amzn-sagemaker-session-id", b"x-amzn-sagemaker-inference-id"
+TARGET, ATTRIBUTES = b"x-amzn-sagemaker-target-variant", b"x-amzn-sagemaker-custom-attributes"
+LONGEST = {SESSION: 256, INFERENCE_ID: 64, TARGET: 63, ATTRIBUTES: 1024}
+"""The longest values, in characters, that SageMaker takes."""
+ECHOED = (
+    (INFERENCE_ID, "X-Amzn-SageMaker-Inference-Id"),
+    (ATTRIBUTES, "X-Amzn-SageMaker-Custom-Attributes"),
+)
+PLAIN = (None, b"identity")
 
 
 class Front:
-    """Routes requests to endpoints."""
+    """Routes requests to endpoints.
 
-    def __init__(self, host: LiveHost, limits: Limits, secret: str, stop: Callable[[], None]) -> None:
+    Args:
+        access: says which tokens callers need; the control door has a secret of its own.
+    """
+
+    def __init__(self, host: LiveHost, access: HostAccess, door: ControlDoor) -> None:
         self._host = host
-        self._limits = limits
-        self._secret = secret
-        self._stop = stop
+        self._access = access
+        self._door = door
 
-    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        try:
-            response = await self._respond(scope, receive)
-        except ClientGoneError:
+    def admit(self, exchange: Exchange) -> None:
+        """Find what the request is for; answer it at once when that is wrong or the caller may not have it."""
+        parts = parts_of(exchange.target)
+        if self._access.tokens and not is_open(parts) and not self._lets_in(exchange):
             return
-        except BodyTooLargeError:
-            response = failure(
-                "ValidationError", 413, f"The body is larger than {self._limits.body} bytes; send smaller batches."
-            )
-        headers = {
-            "content-type": response.content_type,
-            "content-length": str(len(response.body)),
-            **response.headers,
-        }
-        raw = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": response.status, "headers": raw})
-        await send({"type": "http.response.body", "body": response.body})
-
-    async def _respond(self, scope: Mapping[str, Any], receive: Receive) -> Response:
-        parts = [unquote(part) for part in scope["raw_path"].decode("latin-1").split("?")[0].strip("/").split("/")]
-        method = scope["method"]
         match parts:
-            case ["endpoints", name, "invocations"] if method == "POST":
-                return await self._invoke(name, scope, receive)
-            case ["invocations"] if method == "POST":
-                return await self._invoke(None, scope, receive)
-            case ["-", action] if method == "POST":
-                return await self._control(action, scope, receive)
-            case ["invocations"] | ["-", _] | ["endpoints", _, "invocations"]:
-                return not_allowed("POST", method)
+            case ("endpoints", name, "invocations") if exchange.method == "POST":
+                self._admit_invocation(exchange, name)
+            case ("invocations",) if exchange.method == "POST":
+                self._admit_invocation(exchange, None)
+            case ("-", action) if exchange.method == "POST":
+                exchange.work = partial(self._door.open, action)
+                self._door.admit(exchange)
+            case ("invocations",) | ("-", _) | ("endpoints", _, "invocations"):
+                not_allowed(exchange, "POST")
             case _:
-                return self._show(parts, method)
+                exchange.work = self._showing(parts)
+                if exchange.work is None:
+                    exchange.fail("NotFound", 404, f"There is nothing at /{'/'.join(parts)}.")
+                elif exchange.method not in ("GET", "HEAD"):
+                    not_allowed(exchange, "GET")
 
-    def _show(self, parts: list[str], method: str) -> Response:
-        endpoints = list(self._host.endpoints.values())
-        match parts:
-            case ["ping"]:
-                shown = self._ping(*endpoints)
-            case ["endpoints"]:
-                shown = document([live.report() for live in endpoints])
-            case ["endpoints", name]:
-                shown = self._named(name, lambda live: document(live.report()))
-            case ["endpoints", name, "ping"]:
-                shown = self._named(name, self._ping)
-            case _:
-                return failure("NotFound", 404, f"There is nothing at /{'/'.join(parts)}.")
-        return shown if method in ("GET", "HEAD") else not_allowed("GET", method)
+    def respond(self, exchange: Exchange) -> None:
+        """Answer a whole request that was admitted."""
+        if exchange.work is not None:
+            exchange.work(exchange)
 
-    def _named(self, name: str, show: Callable[[LiveEndpoint], Response]) -> Response:
-        live = self._host.endpoints.get(name)
-        return show(live) if live is not None else failure("NotFound", 404, f"There is no endpoint {name}.")
+    def _lets_in(self, exchange: Exchange) -> bool:
+        token = exchange.header(b"x-everfit-token")
+        if token is None:
+            kind, _, given = (exchange.header(b"authorization") or "").partition(" ")
+            token = given.strip() if kind.lower() == "bearer" else None
+        if token is None:
+            words = "This endpoint host needs a token: send Authorization: Bearer TOKEN, or X-Everfit-Token."
+            exchange.fail("AccessDenied", 401, words, 'WWW-Authenticate: Bearer realm="everfit"\r\n')
+        elif not self._access.knows(token):
+            exchange.fail("AccessDenied", 403, "The token is not one of this endpoint host's.")
+        return not exchange.status
 
-    def _ping(self, *endpoints: LiveEndpoint) -> Response:
-        ill = [live.desired.name for live in endpoints if live.desired.weights and not live.is_healthy]
-        if not ill:
-            return document({"status": "ok"})
-        return failure("ServiceUnavailable", 503, f"These endpoints cannot answer: {', '.join(ill)}.")
-
-    async def _invoke(self, name: str | None, scope: Mapping[str, Any], receive: Receive) -> Response:
-        headers = headers_of(scope)
-        body = await self._body(headers, receive)
-        found = self._find(name)
-        if isinstance(found, Response):
-            return found
-        inquiry = Inquiry(
-            body=body,
-            content_type=headers.get("content-type", "application/json"),
-            accept=headers.get("accept", "*/*"),
-            session=headers.get("x-amzn-sagemaker-session-id"),
-            inference_id=headers.get("x-amzn-sagemaker-inference-id"),
-        )
-        answered: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
-
-        def keep(given: Answered) -> None:
-            # A caller that has gone away waits for nothing any more.
-            if not answered.done():
-                answered.set_result(given)
-
-        found.dispatch(inquiry, keep)
-        return signed(await answered, headers)
-
-    def _find(self, name: str | None) -> LiveEndpoint | Response:
+    def _admit_invocation(self, exchange: Exchange, name: str | None) -> None:
         endpoints = self._host.endpoints
-        if name is None and len(endpoints) != 1:
+        live = endpoints.get(name) if name is not None else None
+        if name is None and len(endpoints) == 1:
+            (live,) = endpoints.values()
+        if live is not None:
+            exchange.work = partial(self._invoke, live)
+        elif name is not None:
+            exchange.fail("ValidationError", 400, f"Endpoint {name} not found.")
+        else:
             known = ", ".join(sorted(endpoints)) or "none"
             text = f"/invocations needs exactly one endpoint, and there are: {known}. Use /endpoints/NAME/invocations."
-            return failure("ValidationError", 400, text)
-        if name is None:
-            return next(iter(endpoints.values()))
-        live = endpoints.get(name)
-        return live if live is not None else failure("ValidationError", 400, f"Endpoint {name} not found.")
+            exchange.fail("ValidationError", 400, text)
 
-    async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
-        announced = headers.get("content-length", "")
-        if announced.isdecimal() and int(announced) > self._limits.body:
-            raise BodyTooLargeError
-        pieces: list[bytes] = []
-        size = 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ClientGoneError
-            piece: bytes = message.get("body", b"")
-            size += len(piece)
-            if size > self._limits.body:
-                raise BodyTooLargeError
-            pieces.append(piece)
-            if not message.get("more_body", False):
-                return b"".join(pieces)
+    def _invoke(self, live: LiveEndpoint, exchange: Exchange) -> None:
+        headers = exchange.headers
+        wrong = objection(headers)
+        if wrong is not None:
+            exchange.fail("ValidationError", *wrong)
+            return
+        inquiry = Inquiry(
+            body=exchange.body,
+            content_type=headers.get(b"content-type", b"application/json").decode("latin-1"),
+            accept=headers.get(b"accept", b"*/*").decode("latin-1"),
+            session=exchange.header(SESSION),
+            inference_id=exchange.header(INFERENCE_ID),
+            target=exchange.header(TARGET),
+        )
+        live.dispatch(inquiry, partial(answer, exchange))
 
-    async def _control(self, action: str, scope: Mapping[str, Any], receive: Receive) -> Response:
-        headers = headers_of(scope)
-        if not hmac.compare_digest(headers.get("authorization", "").encode(), f"Bearer {self._secret}".encode()):
-            return failure("AccessDenied", 403, "This door is for Everfit's own commands.")
-        body = await self._body(headers, receive)
-        if action == "stop":
-            self._stop()
-            return document({})
-        if action not in ("converge", "stage", "await"):
-            return failure("NotFound", 404, f"There is no action {action}.")
-        self._host.converge()
-        if action == "stage":
-            self._host.load_again(**json.loads(body))
-        if action == "await":
-            await self._settled(**json.loads(body))
+    def _showing(self, parts: tuple[str, ...]) -> Callable[[Exchange], None] | None:
+        match parts:
+            case ("ping",):
+                return self._ping
+            case ("metrics",):
+                return self._count
+            case ("endpoints",):
+                return lambda exchange: exchange.show([live.report() for live in self._host.endpoints.values()])
+            case ("endpoints", name):
+                return self._for(name, lambda live, exchange: exchange.show(live.report()))
+            case ("endpoints", name, "ping"):
+                return self._for(name, lambda live, exchange: tell_health(exchange, [live], shows_names=True))
+            case _:
+                return None
+
+    def _for(self, name: str, show: Callable[[LiveEndpoint, Exchange], None]) -> Callable[[Exchange], None]:
+        live = self._host.endpoints.get(name)
+        if live is None:
+            return lambda exchange: exchange.fail("NotFound", 404, f"There is no endpoint {name}.")
+        return partial(show, live)
+
+    def _ping(self, exchange: Exchange) -> None:
+        # Anybody may ask this, so where callers need a token it names nothing.
+        tell_health(exchange, list(self._host.endpoints.values()), shows_names=not self._access.tokens)
+
+    def _count(self, exchange: Exchange) -> None:
         reports = [live.report() for live in self._host.endpoints.values()]
-        return document({"pid": os.getpid(), "problem": self._host.problem, "endpoints": reports})
-
-    async def _settled(self, endpoint: str, versions: list[int]) -> None:
-        live = self._host.endpoints.get(endpoint)
-        pools = [] if live is None else [live.pools[number] for number in versions if number in live.pools]
-        waits = [asyncio.create_task(pool.settled.wait()) for pool in pools]
-        if waits:
-            _, late = await asyncio.wait(waits, timeout=LONGEST_WAIT)
-            for wait in late:
-                wait.cancel()
+        exchange.answer(200, exposition(reports, exchange.owner.crowd()).encode(), CONTENT_TYPE)
 
 
-def signed(answered: Answered, asked: Mapping[str, str]) -> Response:
-    """Return the response with the version that gave it, and what the caller wants back."""
-    response = answer(answered.reply)
-    if answered.version is None:
-        return response
-    number = answered.version
-    headers = {"x-Amzn-Invoked-Production-Variant": f"v{number}", "X-Everfit-Version": str(number)}
-    for name in ("x-amzn-sagemaker-inference-id",):
-        if name in asked:
-            headers[name] = asked[name]
-    return Response(
-        status=response.status,
-        body=response.body,
-        content_type=response.content_type,
-        headers={**response.headers, **headers},
-    )
+@lru_cache(maxsize=1024)
+def parts_of(target: bytes) -> tuple[str, ...]:
+    """Return the names in the path of a request's target, which may be a whole URL."""
+    path = target.partition(b"?")[0].decode("latin-1")
+    if not path.startswith("/") and "://" in path:
+        path = path.partition("://")[2].partition("/")[2]
+    return tuple(unquote(part) for part in path.strip("/").split("/"))
 
 
-def headers_of(scope: Mapping[str, Any]) -> dict[str, str]:
-    """Return the headers of a request, names in small letters."""
-    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+def is_open(parts: tuple[str, ...]) -> bool:
+    """Whether the path needs no token."""
+    return parts == ("ping",) or (len(parts) == 2 and parts[0] == "-")
+
+
+def not_allowed(exchange: Exchange, allowed: str) -> None:
+    """Refuse a method."""
+    words = f"Use {allowed} here, not {exchange.method}."
+    exchange.fail("MethodNotAllowed", 405, words, f"Allow: {allowed}\r\n")
+
+
+def objection(headers: dict[bytes, bytes]) -> tuple[int, str] | None:
+    """Return the status and the words for what is wrong about the headers of an invocation."""
+    if headers.get(b"content-encoding") not in PLAIN:
+        return 415, "The body has a Content-Encoding, and none is read here: send it as it is."
+    for name, longest in LONGEST.items():
+        value = headers.get(name)
+        if value is not None and (len(value) > longest or not value.isascii()):
+            return 400, f"The header {name.decode()} may have {longest} ASCII characters at most."
+    return None
+
+
+def tell_health(exchange: Exchange, endpoints: list[LiveEndpoint], *, shows_names: bool) -> None:
+    """Answer whether endpoints that have a version to serve can answer."""
+    ill = [live.desired.name for live in endpoints if live.desired.weights and not live.is_healthy]
+    if not ill:
+        exchange.show({"status": "ok"})
+    elif shows_names:
+        exchange.fail("ServiceUnavailable", 503, f"These endpoints cannot answer: {', '.join(ill)}.")
+    else:
+        exchange.fail("ServiceUnavailable", 503, "Not every endpoint can answer.")
+
+
+@lru_cache(maxsize=256)
+def lines_of(version: int) -> str:
+    """Return the headers that say which version answered."""
+    return f"x-Amzn-Invoked-Production-Variant: v{version}\r\nX-Everfit-Version: {version}\r\n"
+
+
+def answer(exchange: Exchange, answered: Answered) -> None:
+    """Send what an endpoint answered, with the version that did, and what the caller wants back."""
+    reply, version = answered.reply, answered.version
+    headers = f"X-Everfit-Inference-Id: {answered.inference_id}\r\n"
+    if version is not None:
+        headers += lines_of(version)
+    for name, echoed in ECHOED:
+        value = exchange.headers.get(name)
+        if value is not None:
+            headers += f"{echoed}: {value.decode('latin-1')}\r\n"
+    if reply.trouble is None:
+        exchange.answer(200, reply.body, reply.content_type, headers)
+        return
+    message = reply.body.decode(errors="replace")
+    if reply.trouble in (Trouble.UNAVAILABLE, Trouble.OVERLOADED):
+        exchange.fail("ServiceUnavailable", 503, message, headers)
+    elif version is None:
+        exchange.fail("ValidationError", 400, message, headers)
+    else:
+        text = f'Received server error ({reply.status}) from model with message "{message}".'
+        more = {"OriginalStatusCode": reply.status, "OriginalMessage": message, "LogStreamArn": ""}
+        exchange.fail("ModelError", 424, text, headers, **more)

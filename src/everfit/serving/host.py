@@ -2,74 +2,68 @@
 
 import asyncio
 import json
-import shutil
+import resource
 import signal
 import socket
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 
-import uvicorn
+import uvloop
 
+from everfit.serving.access import HostAccess
+from everfit.serving.control_door import ControlDoor
 from everfit.serving.front import Front
-from everfit.serving.limits import Limits
+from everfit.serving.http_server import HttpServer
+from everfit.serving.leftovers import Leftovers
+from everfit.serving.limits import Limits, from_document
 from everfit.serving.live import LiveHost
 
-KEEP_ALIVE = 75
-
-
-class HostServer(uvicorn.Server):
-    """A server that leaves signals to the host, which ends its workers after the last answer."""
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield
+MOST_FILES = 65536
 
 
 def main() -> None:
     """Serve the folder and the listening socket that the supervisor hands over."""
     folder, listener, options = Path(sys.argv[1]), socket.socket(fileno=int(sys.argv[2])), json.loads(sys.argv[3])
-    limits = Limits(
-        body=options["body"],
-        request=timedelta(seconds=options["request"]),
-        load=timedelta(seconds=options["load"]),
-    )
-    asyncio.run(serve(folder, listener, limits))
+    allow_files()
+    uvloop.run(serve(folder, listener, from_document(options)))
+
+
+def allow_files() -> None:
+    """Let this process hold as many connections as the machine allows; what is usual is a thousand."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 async def serve(folder: Path, listener: socket.socket, limits: Limits) -> None:
     """Serve until told to stop; every request that was accepted is answered first."""
-    shutil.rmtree(folder / "work", ignore_errors=True)
-    secret = json.loads((folder / "host.json").read_bytes())["secret"]
+    leftovers = Leftovers(folder)
+    record = json.loads((folder / "host.json").read_bytes())
     host = LiveHost(folder, limits)
-
-    def stop() -> None:
-        server.should_exit = True
-
-    config = uvicorn.Config(
-        Front(host, limits, secret, stop),
-        loop="asyncio",
-        lifespan="off",
-        interface="asgi3",
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=KEEP_ALIVE,
-        timeout_graceful_shutdown=int(limits.request.total_seconds()) + 1,
-    )
-    server = HostServer(config)
+    told_to_stop = asyncio.Event()
+    door = ControlDoor(host, record["secret"], told_to_stop.set)
+    server = HttpServer(Front(host, HostAccess(tokens=tuple(record["tokens"])), door), limits)
     host.converge()
+    tidying = asyncio.create_task(tidy(host, leftovers))
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
-    follow = asyncio.create_task(host.follow(stop))
+        asyncio.get_running_loop().add_signal_handler(number, told_to_stop.set)
+    follow = asyncio.create_task(host.follow(told_to_stop.set))
     try:
-        await server.serve(sockets=[listener])
+        await server.start(listener)
+        await told_to_stop.wait()
+        await server.stop()
     finally:
         follow.cancel()
+        await tidying
         await host.end()
+
+
+async def tidy(host: LiveHost, leftovers: Leftovers) -> None:
+    """End the workers of the front before that no version takes over; while nobody knows what is desired, none."""
+    if host.problem is None:
+        pools = [pool for live in host.endpoints.values() for pool in live.pools.values()]
+        await leftovers.end_unwanted({pool.place.folder for pool in pools})
 
 
 if __name__ == "__main__":

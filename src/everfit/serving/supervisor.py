@@ -3,6 +3,8 @@
 The port stays open meanwhile, so a client that connects in that moment waits and is answered.
 """
 
+import ctypes
+import errno
 import fcntl
 import json
 import os
@@ -12,28 +14,36 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from everfit.domain.errors import StateError
+from everfit.serving import life
+from everfit.serving.access import TOKENS, HostAccess
 from everfit.serving.state_files import replace_file
 
 USUAL_PORT = 8080
 BACKLOG = 2048
 LONGEST_PAUSE = 5.0
+ADOPT_ORPHANS: Final = 36
+"""``PR_SET_CHILD_SUBREAPER`` of Linux."""
 
 
 def main() -> None:
     """Start the host for a state folder; what happened is told in one line of JSON on stdout."""
-    folder, port, limits = Path(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3]
+    folder, limits = Path(sys.argv[1]), sys.argv[3]
+    chosen = chosen_access(json.loads(sys.argv[2]))
     try:
         lock = own(folder)
         if lock is None:
             tell({"running": True})
             return
-        listener = listen(folder, port)
-        write_host_file(folder, listener.getsockname()[1])
+        access = remembered_access(folder, chosen)
+        access.check()
+        listener = listen(folder, access)
+        write_host_file(folder, listener, access)
     except StateError as error:
         tell({"error": str(error)})
         return
@@ -64,14 +74,31 @@ def own(folder: Path) -> IO[str] | None:
     return lock
 
 
-def listen(folder: Path, port: int | None) -> socket.socket:
+def chosen_access(options: dict[str, Any]) -> HostAccess:
+    """Return what was chosen; the tokens come by a variable that no process started from here is to inherit."""
+    tokens = os.environ.pop(TOKENS, "")
+    return HostAccess(address=options["address"], port=options["port"], tokens=tuple(filter(None, tokens.split(","))))
+
+
+def remembered_access(folder: Path, chosen: HostAccess) -> HostAccess:
+    """Return what was chosen, or else what was chosen before."""
+    try:
+        before = json.loads((folder / "access.json").read_bytes())
+    except FileNotFoundError:
+        return chosen
+    except (OSError, ValueError) as error:
+        raise StateError(f"{folder / 'access.json'} cannot be read: {error}.") from error
+    return chosen if chosen.is_chosen else replace(chosen, address=before["address"], tokens=tuple(before["tokens"]))
+
+
+def listen(folder: Path, access: HostAccess) -> socket.socket:
     """Bind the wanted port, the remembered one, the usual one, or any; and remember it for ever."""
-    remembered = folder / "port"
+    remembered, port = folder / "port", access.wanted_port
     if port is None and remembered.is_file():
         port = int(remembered.read_text())
-    listener = bound(USUAL_PORT if port is None else port)
+    listener = bound(access.host, USUAL_PORT if port is None else port)
     if listener is None and port is None:
-        listener = bound(0)
+        listener = bound(access.host, 0)
     if listener is None:
         raise StateError(
             f"Port {port} of the endpoint host is taken by another program: stop that program, or give another port. "
@@ -82,22 +109,27 @@ def listen(folder: Path, port: int | None) -> socket.socket:
     return listener
 
 
-def bound(port: int) -> socket.socket | None:
+def bound(host: str, port: int) -> socket.socket | None:
     """Return a socket bound to the port; None when the port is taken."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind(("127.0.0.1", port))
-    except OSError:
+        listener.bind((host, port))
+    except OSError as error:
         listener.close()
-        return None
+        if error.errno == errno.EADDRINUSE:
+            return None
+        raise StateError(f"The endpoint host cannot listen on {host}, port {port}: {error.strerror}.") from error
     return listener
 
 
-def write_host_file(folder: Path, port: int) -> None:
-    """Write how the host is reached and by which secret it is told what to do."""
-    record = {"pid": os.getpid(), "started": time.time(), "port": port, "secret": secrets.token_urlsafe(32)}
-    replace_file(folder / "host.json", record, mode=0o600)
+def write_host_file(folder: Path, listener: socket.socket, access: HostAccess) -> None:
+    """Write how the host is reached, by which secret it is told what to do, and which tokens it lets in."""
+    host, port = listener.getsockname()[:2]
+    chosen = {"address": access.host, "tokens": access.tokens}
+    record = {"pid": os.getpid(), "started": time.time(), "host": host, "port": port, "tokens": access.tokens}
+    replace_file(folder / "access.json", chosen, mode=0o600)
+    replace_file(folder / "host.json", {**record, "secret": secrets.token_urlsafe(32)}, mode=0o600)
 
 
 def supervise(folder: Path, listener: socket.socket, lock: IO[str], limits: str) -> None:
@@ -110,20 +142,37 @@ def supervise(folder: Path, listener: socket.socket, lock: IO[str], limits: str)
 
     signal.signal(signal.SIGTERM, forward)
     signal.signal(signal.SIGINT, forward)
+    inherit_orphans()
+    line = life.opened()
     # The host inherits the lock as well: while either of the two lives, no other host starts.
-    handed = (listener.fileno(), lock.fileno())
+    handed = (listener.fileno(), lock.fileno(), *life.handed_on(line))
     command = [sys.executable, "-P", "-m", "everfit.serving.host", str(folder), str(listener.fileno()), limits]
     failures = 0
     while True:
         started = time.monotonic()
-        child = subprocess.Popen(command, pass_fds=handed, stdin=subprocess.DEVNULL)
-        code = child.wait()
+        child = subprocess.Popen(command, pass_fds=handed, stdin=subprocess.DEVNULL, env={**os.environ, **line})
+        code = end_of(child)
         if code in (0, -signal.SIGTERM, -signal.SIGINT):
             return
         failures = failures + 1 if time.monotonic() - started < LONGEST_PAUSE else 0
         sys.stderr.write(f"The endpoint host ended with {code} and is started again.\n")
         sys.stderr.flush()
         time.sleep(min(LONGEST_PAUSE, 0.1 * failures))
+
+
+def inherit_orphans() -> None:
+    """Become the parent of the workers whose host ends, so that none is left as a zombie; only Linux can do that."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(ADOPT_ORPHANS, 1, 0, 0, 0)
+
+
+def end_of(child: subprocess.Popen[bytes]) -> int:
+    """Wait for the end of *child*, and take note of that of any other; return its exit code."""
+    while child.returncode is None:
+        pid, status = os.wait()
+        if pid == child.pid:
+            child.returncode = os.waitstatus_to_exitcode(status)
+    return child.returncode
 
 
 if __name__ == "__main__":

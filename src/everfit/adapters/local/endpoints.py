@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from everfit.adapters.local.host_process import HostProcess
+from everfit.adapters.local.host_process import NOTHING_CHOSEN, HostProcess
 from everfit.domain.endpoint import Answer, EndpointState, ServedVersion
 from everfit.domain.errors import BackendError, FencedError, RunFailedError
 from everfit.domain.version import Release
+from everfit.serving.access import HostAccess
 from everfit.serving.desired import DesiredEndpoint
 from everfit.serving.desired_file import read_desired, write_desired
 from everfit.serving.limits import Limits
@@ -30,11 +31,14 @@ class LocalEndpoints:
         home: the state folder.
         port: of the host; None takes the one it had before, the usual one or a free one.
         limits: of a host that is started; a running one keeps its own.
+        access: what was chosen of the address that the host listens on, and of tokens.
     """
 
-    def __init__(self, home: Path, port: int | None, limits: Limits = USUAL) -> None:
+    def __init__(
+        self, home: Path, port: int | None, limits: Limits = USUAL, access: HostAccess = NOTHING_CHOSEN
+    ) -> None:
         self._folder = home / "host"
-        self._host = HostProcess(self._folder, port, limits)
+        self._host = HostProcess(self._folder, port, limits, access)
 
     def describe(self, name: str) -> EndpointState | None:
         """Return what the endpoint really serves; a host that died is started again, one that was stopped is not."""
@@ -108,7 +112,7 @@ class LocalEndpoints:
         address = urlsplit(self._host.url)
         patience = self._host.limits.request.total_seconds() * 3
         connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=patience)
-        headers = {"Content-Type": content_type, "Accept": accept}
+        headers = {"Content-Type": content_type, "Accept": accept, **self._host.credentials}
         try:
             with closing(connection):
                 connection.request("POST", invocations(name), body=body, headers=headers)

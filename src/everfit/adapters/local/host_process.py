@@ -8,28 +8,38 @@ import subprocess
 import sys
 import time
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 from everfit.domain.errors import BackendError, StateError
-from everfit.serving.limits import Limits
+from everfit.serving.access import TOKENS, HostAccess, reachable, url_of
+from everfit.serving.limits import Limits, to_document
 from everfit.serving.state_files import is_locked
 
+USUAL_PORT = 8080
 START_PATIENCE = 30.0
 REPLY_PATIENCE = 60.0
 PAUSE = 0.02
 STARTS = 3
 """A start that ends without a word, killed or short of memory, is tried so often."""
 TOLD_OF_LOG = 400
+NOTHING_CHOSEN = HostAccess()
 
 
 class HostProcess:
-    """The host of one state folder; whoever needs it first starts it, and it outlives the command."""
+    """The host of one state folder; whoever needs it first starts it, and it outlives the command.
 
-    def __init__(self, folder: Path, port: int | None, limits: Limits) -> None:
+    Args:
+        port: that was chosen; None takes that of *access*, the one it had before, the usual one or a free one.
+        access: what else was chosen of how it is reached; a running host that is reached otherwise is an error.
+        limits: of a host that is started; a running one keeps its own.
+    """
+
+    def __init__(self, folder: Path, port: int | None, limits: Limits, access: HostAccess = NOTHING_CHOSEN) -> None:
         self.folder = folder
         self.limits = limits
-        self._port = port
+        self._access = access if port is None else replace(access, port=port)
 
     @property
     def is_running(self) -> bool:
@@ -44,9 +54,16 @@ class HostProcess:
     @property
     def url(self) -> str:
         """Where the host answers, or will answer."""
+        record, port = self._record(), self._access.wanted_port or USUAL_PORT
         with suppress(OSError):
-            return f"http://127.0.0.1:{int((self.folder / 'port').read_text())}"
-        return f"http://127.0.0.1:{self._port or 8080}"
+            port = int((self.folder / "port").read_text())
+        return url_of(record.get("host", self._access.host), port)
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """The headers by which a caller is let in."""
+        tokens: list[str] = self._record().get("tokens", [])
+        return {"X-Everfit-Token": tokens[0]} if tokens else {}
 
     def ensure(self) -> None:
         """Start the host unless it runs."""
@@ -59,10 +76,29 @@ class HostProcess:
                 raise BackendError(f"{words} See {self.folder / 'host.log'}.", retryable=True)
             if time.monotonic() > deadline:
                 raise BackendError(f"The endpoint host does not start; see {self.folder / 'host.log'}.", retryable=True)
-        running = self._record().get("port")
-        if self._port is not None and running is not None and running != self._port:
+        self._check_running()
+
+    def _check_running(self) -> None:
+        """Raise ``StateError`` when the running host is reached in another way than was chosen."""
+        record, port = self._record(), self._access.wanted_port
+        running = record.get("port")
+        if running is None:
+            return
+        if port is not None and running != port:
             raise StateError(
-                f"The endpoint host runs on port {running}, not {self._port}: stop it with `everfit down` first."
+                f"The endpoint host runs on port {running}, not {port}: stop it with `everfit down` first."
+            )
+        if not self._access.is_chosen:
+            return
+        if record["host"] != self._access.host:
+            raise StateError(
+                f"The endpoint host listens on {record['host']}, not {self._access.host}: stop it with `everfit down` "
+                "first."
+            )
+        if record["tokens"] != list(self._access.tokens):
+            raise StateError(
+                "The endpoint host runs with other tokens than EVERFIT_SERVE_TOKEN names: stop it with `everfit down` "
+                "first."
             )
 
     def _start(self) -> int | None:
@@ -73,12 +109,9 @@ class HostProcess:
             log = (self.folder / "host.log").open("ab")
         except OSError as error:
             raise StateError(f"The state folder {self.folder} cannot be used: {error}.") from error
-        limits = {
-            "body": self.limits.body,
-            "request": self.limits.request.total_seconds(),
-            "load": self.limits.load.total_seconds(),
-        }
-        arguments = [str(self.folder), json.dumps(self._port), json.dumps(limits)]
+        # Tokens never stand in a list of processes.
+        chosen = {"address": self._access.address, "port": self._access.port}
+        arguments = [str(self.folder), json.dumps(chosen), json.dumps(to_document(self.limits))]
         with log:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "everfit.serving.supervisor", *arguments],
@@ -86,6 +119,7 @@ class HostProcess:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=self.folder,
+                env={**os.environ, TOKENS: ",".join(self._access.tokens)},
                 start_new_session=True,
             )
         return self._hear(process)
@@ -129,7 +163,8 @@ class HostProcess:
 
     def _told(self, action: str, body: dict[str, object]) -> dict[str, Any]:
         record = self._record()
-        connection = http.client.HTTPConnection("127.0.0.1", int(record.get("port", 0)), timeout=REPLY_PATIENCE)
+        host, port = reachable(record.get("host", self._access.host)), int(record.get("port", 0))
+        connection = http.client.HTTPConnection(host, port, timeout=REPLY_PATIENCE)
         with closing(connection):
             headers = {"Authorization": f"Bearer {record.get('secret', '')}", "Content-Type": "application/json"}
             connection.request("POST", f"/-/{action}", body=json.dumps(body), headers=headers)

@@ -1,0 +1,104 @@
+"""Everything that connections share: their number, the time that goes on for them, and the way to the end."""
+
+import asyncio
+import socket
+from email.utils import formatdate
+from typing import Protocol
+
+from everfit.serving.http_connection import Connection
+from everfit.serving.http_exchange import Budget, Exchange
+from everfit.serving.limits import Limits
+
+GRACE = 0.1
+"""How long an idle connection stays open when the host stops, in seconds: a request may be on its way already."""
+BACKLOG = 2048
+
+
+class Application(Protocol):
+    """What answers requests."""
+
+    def admit(self, exchange: Exchange) -> None:
+        """Look at a request whose head has come; answer it at once when its body is not wanted."""
+        ...
+
+    def respond(self, exchange: Exchange) -> None:
+        """Answer a whole request, now or later."""
+        ...
+
+
+class HttpServer:
+    """Accepts connections and ends them.
+
+    Its time is counted in looks at the connections, so neither a clock that is set nor a machine that stood still
+    makes a connection look as if it had been idle.
+    """
+
+    def __init__(self, application: Application, limits: Limits) -> None:
+        self.limits = limits
+        self.budget = Budget(limits.connection.held)
+        self.connections: set[Connection] = set()
+        self.now = 0.0
+        self.date = ""
+        self.is_leaving = False
+        self.admit = application.admit
+        self.respond = application.respond
+        self._empty = asyncio.Event()
+        self._listening: asyncio.Server | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_refusing = False
+
+    async def start(self, listener: socket.socket) -> None:
+        """Accept connections from a socket that listens."""
+        loop = asyncio.get_running_loop()
+        self._look_again()
+        self._listening = await loop.create_server(lambda: Connection(self), sock=listener, backlog=BACKLOG)
+
+    def _look_again(self) -> None:
+        self.look()
+        self._timer = asyncio.get_running_loop().call_later(self.limits.connection.look, self._look_again)
+
+    def look(self) -> None:
+        """Let the time go on by one look, and end what takes too long."""
+        self.now += self.limits.connection.look
+        self.date = f"Date: {formatdate(usegmt=True)}\r\n"
+        for connection in tuple(self.connections):
+            connection.look()
+            if self._is_refusing:
+                connection.leave_unless_busy()
+
+    def left(self, connection: Connection) -> None:
+        """Forget a connection."""
+        self.connections.discard(connection)
+        if not self.connections:
+            self._empty.set()
+
+    async def stop(self) -> None:
+        """Accept nothing more, answer what was accepted, close."""
+        if self._listening is not None:
+            self._listening.close()
+        self.is_leaving = True
+        if self.connections:
+            await asyncio.sleep(GRACE)
+            await self._leave()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    async def _leave(self) -> None:
+        self._is_refusing = True
+        self.admit = refuse_late
+        for connection in tuple(self.connections):
+            connection.leave_unless_busy()
+        self._empty.clear()
+        if not self.connections:
+            return
+        try:
+            async with asyncio.timeout(self.limits.request.total_seconds() + 1):
+                await self._empty.wait()
+        except TimeoutError:
+            for connection in tuple(self.connections):
+                connection.abort()
+
+
+def refuse_late(exchange: Exchange) -> None:
+    """Tell a caller that goes on asking while the host waits for its last answers."""
+    exchange.fail("ServiceUnavailable", 503, "The endpoint host is stopping; try again.")
