@@ -45,17 +45,15 @@ class DesiredEndpoint:
         return next((number for number, weight in self.weights.items() if weight == 1.0), None)
 
     @property
-    def way_back(self) -> int | None:
-        """The version that takes over when what serves cannot go on; None when there is none that may.
+    def ways_back(self) -> tuple[int, ...]:
+        """The versions that may take over when what serves cannot go on, the best one first.
 
-        While another version takes traffic than the one that was settled on, such as in a rollout, that one is the
-        way back; else the fallback is. What was left once is never gone back to unasked.
+        While another version takes traffic than the one that was settled on, such as in a rollout, that one comes
+        first; then the fallback. What was left once is never gone back to unasked.
         """
         left = None if self.moved is None else self.moved.before
-        for number in (self.champion, self.fallback):
-            if number is not None and number not in (self.whole, left) and objection_to(self, number) is None:
-                return number
-        return None
+        known = [number for number in (self.champion, self.fallback) if number is not None]
+        return tuple(n for n in known if n not in (self.whole, left) and objection_to(self, n) is None)
 
     def claimed(self, fence: int) -> "DesiredEndpoint":
         """Return it with the token of whoever changes it, or raise ``FencedError`` for an older one."""
@@ -255,4 +253,5 @@ def moved_document(moved: Moved) -> dict[str, Any]:
 
 def moved_from(fields: dict[str, Any]) -> Moved:
     """Return what was moved, as the JSON says."""
-    return Moved(**{**fields, "at": datetime.fromisoformat(fields["at"])})
+    known = dict[str, Any](fields)
+    return Moved(at=datetime.fromisoformat(known.pop("at")), **known)

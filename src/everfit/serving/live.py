@@ -1,124 +1,71 @@
-"""What the host really serves, and how it gets from there to what is desired.
+"""All endpoints as they are, and how they get from there to what is desired.
 
 A version takes traffic only when it is loaded from the verified bytes and has its release; until then, whatever
-served goes on serving. The routing of an endpoint is one object that is replaced in one assignment.
+served goes on serving.
 """
 
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Protocol
 from uuid import uuid4
 
 from everfit.domain.errors import StateError
-from everfit.serving.calls import Answered, Done, Inquiry
-from everfit.serving.desired import DesiredEndpoint, DesiredState, objection
+from everfit.serving.desired import DesiredState, objection, objection_to
 from everfit.serving.desired_file import NAME, read_desired
-from everfit.serving.frames import Request, Trouble, excuse
+from everfit.serving.detour import Illness, detour_around, read_detours, write_detours
 from everfit.serving.limits import Limits
-from everfit.serving.routing import Interleave
+from everfit.serving.live_endpoint import LiveEndpoint
+from everfit.serving.route import Capture, Surroundings
+from everfit.serving.shadow import Comparer
 from everfit.serving.version_pool import Place, PoolState, VersionPool
 
-LONGEST_PAUSE = 30.0
-POLL = 1.0
-LARGEST_LOG = 64 * 1024 * 1024
-KEPT_OF_LOG = 1024 * 1024
+__all__ = ["LiveEndpoint", "LiveHost", "trim_log"]
+
+LONGEST_PAUSE: Final = 30.0
+POLL: Final = 1.0
+LOADS: Final = 3
+"""A version that has not loaded after so many tries, while nothing serves, makes room for the way back."""
+LARGEST_LOG: Final = 64 * 1024 * 1024
+KEPT_OF_LOG: Final = 1024 * 1024
+
+Taken = Callable[[int, dict[str, Any]], None]
+"""Is called exactly once with an HTTP status and what the answer says."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """Which versions take an endpoint's requests, and in which shares."""
+class Feedback(Protocol):
+    """Takes late labels."""
 
-    interleave: Interleave
-    pools: Mapping[int, VersionPool]
-
-    def take(self) -> VersionPool:
-        """Return the version for the next request."""
-        return self.pools[self.interleave.next()]
-
-
-@dataclass(slots=True, kw_only=True)
-class LiveEndpoint:
-    """One endpoint as it is."""
-
-    desired: DesiredEndpoint
-    pools: dict[int, VersionPool] = field(default_factory=dict[int, VersionPool])
-    route: Route | None = None
-    refusal: str | None = None
-    early: list[tuple[Inquiry, Done]] = field(default_factory=list[tuple[Inquiry, Done]])
-
-    @property
-    def is_healthy(self) -> bool:
-        """Whether everything that takes traffic can answer."""
-        return self.route is not None and all(pool.is_healthy for pool in self.route.pools.values())
-
-    @property
-    def excuse(self) -> str:
-        """Why nothing takes its traffic."""
-        if self.refusal is not None:
-            return self.refusal
-        messages = [self.pools[number].message for number in self.desired.weights if number in self.pools]
-        return " ".join(message for message in messages if message) or "No version has been given its traffic yet."
-
-    @property
-    def is_on_its_way(self) -> bool:
-        """Whether what shall take the traffic is being loaded."""
-        pools = [self.pools[number] for number in self.desired.weights if number in self.pools]
-        return any(pool.state is PoolState.LOADING for pool in pools)
-
-    def dispatch(self, inquiry: Inquiry, done: Done) -> None:
-        """Have the version whose turn it is answer; *done* is called exactly once."""
-        name = inquiry.inference_id or uuid4().hex
-        if self.route is None and self.is_on_its_way:
-            self.early.append((inquiry, done))
-            return
-        if self.route is None:
-            words = f"Endpoint {self.desired.name} cannot answer. {self.excuse}"
-            done(Answered(reply=excuse(Trouble.UNAVAILABLE, 503, words), version=None, inference_id=name))
-            return
-        pool = self.route.take()
-        request = Request(body=inquiry.body, content_type=inquiry.content_type, accept=inquiry.accept)
-        number = pool.version.version
-        pool.submit(request, lambda reply: done(Answered(reply=reply, version=number, inference_id=name)))
-
-    def let_in(self) -> None:
-        """Have those answered that came before their version was loaded, or tell them that it does not load."""
-        early, self.early = self.early, []
-        for inquiry, done in early:
-            self.dispatch(inquiry, done)
-
-    def report(self) -> dict[str, Any]:
-        """Return what is really served."""
-        weights = {} if self.route is None else self.route.interleave.weights
-        return {
-            "name": self.desired.name,
-            "fence": self.desired.fence,
-            "weights": {str(version): weight for version, weight in weights.items()},
-            "refusal": self.refusal,
-            "versions": {
-                str(number): {
-                    "state": pool.state.value,
-                    "artifact": pool.version.artifact,
-                    "message": pool.message,
-                    "processes": pool.processes,
-                }
-                for number, pool in self.pools.items()
-            },
-        }
+    def take(self, endpoint: str, body: bytes, content_type: str, done: Taken) -> None:
+        """Keep labels; *done* hears when they are kept, or what is wrong."""
+        ...
 
 
 class LiveHost:
-    """All endpoints as they are."""
+    """All endpoints as they are.
 
-    def __init__(self, folder: Path, limits: Limits) -> None:
+    Args:
+        capture: keeps requests with their answers; None keeps none.
+        labels: takes late labels; None takes none.
+    """
+
+    def __init__(
+        self, folder: Path, limits: Limits, capture: Capture | None = None, labels: Feedback | None = None
+    ) -> None:
         self.endpoints: dict[str, LiveEndpoint] = {}
         self.problem: str | None = None
         self._folder = folder
         self._limits = limits
+        self._labels = labels
+        self._around = Surroundings(
+            epoch=uuid4().hex, patience=limits.request.total_seconds(), capture=capture, comparer=Comparer()
+        )
+        self._detours = read_detours(folder)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def converge(self) -> None:
@@ -130,6 +77,15 @@ class LiveHost:
         else:
             self.problem = None
 
+    def feedback(self, endpoint: str, body: bytes, content_type: str, done: Taken) -> None:
+        """Take late labels for an endpoint; *done* is called exactly once."""
+        if endpoint not in self.endpoints:
+            done(400, {"Code": "ValidationError", "Message": f"Endpoint {endpoint} not found."})
+        elif self._labels is None:
+            done(503, {"Code": "ServiceUnavailable", "Message": "This host takes no labels."})
+        else:
+            self._labels.take(endpoint, body, content_type, done)
+
     def _report_problem(self, problem: str) -> None:
         if problem != self.problem:
             sys.stderr.write(f"{problem} What served goes on serving.\n")
@@ -137,17 +93,21 @@ class LiveHost:
 
     def _apply(self, desired: DesiredState) -> None:
         for name, endpoint in desired.endpoints.items():
-            live = self.endpoints.setdefault(name, LiveEndpoint(desired=endpoint))
+            live = self.endpoints.get(name)
+            if live is None:
+                live = self.endpoints[name] = LiveEndpoint(endpoint, self._around)
             live.desired = endpoint
+            live.detour = next((d for d in [self._detours.get(name)] if d is not None and d.holds(endpoint)), None)
             self._stage(live)
             self._route(live)
             self._let_go(live)
+            self._guard(live)
+        self._drop_old_detours()
 
     def _stage(self, live: LiveEndpoint) -> None:
         for number, version in live.desired.versions.items():
             pool = live.pools.get(number)
-            is_routed = live.route is not None and live.route.pools.get(number) is pool
-            if pool is None or (not is_routed and pool.version != version):
+            if pool is None or (number not in live.used and pool.version != version):
                 if pool is not None:
                     self._do(pool.retire())
                 live.pools[number] = self._new_pool(live, number)
@@ -157,28 +117,35 @@ class LiveHost:
         place = Place(folder=self._folder / "work" / name, log=self._folder / "logs" / f"{name}.log")
         place.folder.mkdir(parents=True, exist_ok=True)
         place.log.parent.mkdir(exist_ok=True)
-        pool = VersionPool(live.desired.versions[number], place, self._limits)
+        pool = self._pool(live, number, place)
         self._do(self._load(live, number, pool))
         return pool
 
+    def _pool(self, live: LiveEndpoint, number: int, place: Place) -> VersionPool:
+        return VersionPool(live.desired.versions[number], place, self._limits, lambda: self._guard_later(live, number))
+
     async def _load(self, live: LiveEndpoint, number: int, pool: VersionPool) -> None:
         """Load it; what has the right to serve is tried for ever, as perhaps only the machine was too full."""
-        pause = 1.0
+        pause, tries = 1.0, 0
         while True:
             await pool.load()
             self._route(live)
             if pool.state is not PoolState.FAILED or live.pools.get(number) is not pool:
                 return
+            tries += 1
+            if tries == LOADS and live.route is None and number in live.weights:
+                self._leave(live, number, f"Version {number} does not load: {pool.message}")
             # Whoever waits for it is told now; the next one that asks may wait for the next try.
             live.let_in()
             sys.stderr.write(f"Version {number} of endpoint {live.desired.name} does not load: {pool.message}\n")
-            if number not in live.desired.weights:
+            desired = live.desired
+            if number not in {*desired.weights, *desired.shadows, *desired.ways_back}:
                 return
             await asyncio.sleep(pause)
             if live.pools.get(number) is not pool or number not in live.desired.versions:
                 return
             pause = min(LONGEST_PAUSE, pause * 2)
-            pool = VersionPool(live.desired.versions[number], pool.place, self._limits)
+            pool = self._pool(live, number, pool.place)
             live.pools[number] = pool
 
     def load_again(self, endpoint: str, versions: list[int]) -> None:
@@ -195,20 +162,64 @@ class LiveHost:
         desired = live.desired
         if not desired.weights:
             return
-        live.refusal = objection(desired)
-        pools = {number: live.pools.get(number) for number in desired.weights}
-        ready = {number: pool for number, pool in pools.items() if pool and pool.state is PoolState.READY}
-        if live.refusal is not None or len(ready) < len(pools):
+        wanted = replace(desired, weights=live.weights, shadows=() if live.detour else desired.shadows)
+        live.refusal = objection(wanted)
+        if live.refusal is not None:
             return
-        if live.route is None or live.route.interleave.weights != dict(desired.weights) or live.route.pools != ready:
-            live.route = Route(interleave=Interleave(desired.weights), pools=ready)
+        ready = {number for number, pool in live.pools.items() if pool.state is PoolState.READY}
+        shares = {number: share for number, share in wanted.weights.items() if share > 0 and number in ready}
+        is_partial = any(share > 0 and number not in ready for number, share in wanted.weights.items())
+        # Nothing that serves is left for less than all of what is desired; where nothing serves, less is a beginning.
+        if not shares or (is_partial and live.route is not None and not live.route.is_partial):
+            return
+        whole = sum(shares.values())
+        weights = {number: share / whole for number, share in shares.items()} if is_partial else shares
+        shadows = [number for number in wanted.shadows if number in ready and number not in shares]
+        if live.set_route(weights, shadows, is_partial=is_partial):
             live.let_in()
             self._let_go(live)
 
     def _let_go(self, live: LiveEndpoint) -> None:
-        routed = () if live.route is None else live.route.pools
-        for number in [n for n in live.pools if n not in live.desired.versions and n not in routed]:
+        for number in [n for n in live.pools if n not in live.desired.versions and n not in live.used]:
+            live.forget(number)
             self._do(live.pools.pop(number).retire())
+
+    def _guard_later(self, live: LiveEndpoint, number: int) -> None:
+        # The pool is in the middle of something when it tells that it crashes.
+        asyncio.get_running_loop().call_soon(self._guard, live, number)
+
+    def _guard(self, live: LiveEndpoint, crashing: int | None = None) -> None:
+        """Take the traffic from a version that crashes again and again, where another one can have it."""
+        for number, lane in list(live.route.lanes.items()) if live.route is not None else []:
+            if live.pools.get(number) is lane.pool and (number == crashing or not lane.pool.is_healthy):
+                self._leave(live, number, f"Version {number} crashes again and again: {lane.pool.message}")
+
+    def _leave(self, live: LiveEndpoint, number: int, reason: str) -> None:
+        name, ill = live.desired.name, Illness(version=number, reason=reason, at=datetime.now(UTC))
+        able = [n for n, pool in live.pools.items() if pool.is_healthy and objection_to(live.desired, n) is None]
+        found = detour_around(ill, live.desired, live.detour, able)
+        if found is None:
+            return
+        live.detour = self._detours[name] = found
+        sys.stderr.write(f"Endpoint {name}: {reason} Its traffic goes to version {found.moved.after} now.\n")
+        self._route(live)
+        self._write_detours()
+
+    def _drop_old_detours(self) -> None:
+        held = {name: detour for name, detour in self._detours.items() if self._holds(name)}
+        if held.keys() != self._detours.keys():
+            self._detours = held
+            self._write_detours()
+
+    def _holds(self, name: str) -> bool:
+        return name in self.endpoints and self._detours[name].holds(self.endpoints[name].desired)
+
+    def _write_detours(self) -> None:
+        try:
+            write_detours(self._folder, self._detours)
+        except StateError as error:
+            # It serves all the same; after a restart it would find out again, by the same crashes.
+            sys.stderr.write(f"{error}\n")
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -229,6 +240,9 @@ class LiveHost:
             if stamp != seen:
                 self.converge()
                 seen = stamp
+            for live in self.endpoints.values():
+                live.look()
+                self._guard(live)
             for log in self._folder.glob("logs/*.log"):
                 trim_log(log)
             await asyncio.sleep(POLL)
