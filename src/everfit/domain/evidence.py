@@ -129,39 +129,53 @@ def _errors(sides: Sides) -> Comparison:
 
 
 def _latency(sides: Sides, kind: _Slowness) -> Comparison:
-    """Compare a quantile by the share of the challenger's answers that are slower than the champion's may be.
-
-    By definition that share of a version which is as fast is at most the quantile's own, even without the leeway. The
-    champion's quantile is not known exactly; half of the false alarms are for its being longer than measured.
-    """
+    """Compare a quantile by the share of the challenger's answers that are slower than the champion's may be."""
     ours, theirs = sides.challenger, sides.champion
-    answers, usual_answers = sum(ours.latency.values()), sum(theirs.latency.values())
     value, usual = ours.quantile(1.0 - kind.slower), theirs.quantile(1.0 - kind.slower)
     words = f"{kind.words} {time_words(value)} against {time_words(usual)}"
     if value is None or usual is None:
         return Comparison(name=kind.name, result=Result.NO_DATA, challenger=value, champion=usual, words=words)
-    longest = _longest_quantile(theirs, usual_answers, kind.slower, sides.alpha / 2)
-    is_worse = longest is not None and is_above(
-        ours.slower_than(_allowed(longest, kind)), answers, kind.slower, sides.alpha / 2
-    )
     limit = _allowed(usual, kind)
-    looks_worse = value > limit and tail(ours.slower_than(limit), answers, kind.slower) < _DOUBT
-    return Comparison(
-        name=kind.name, result=_result(is_worse, looks_worse), challenger=value, champion=usual, words=words
-    )
+    looks_worse = value > limit and tail(ours.slower_than(limit), _answers(ours), kind.slower) < _DOUBT
+    result = _result(_is_slower(sides, kind), looks_worse)
+    return Comparison(name=kind.name, result=result, challenger=value, champion=usual, words=words)
+
+
+def _is_slower(sides: Sides, kind: _Slowness) -> bool:
+    """Return whether a quantile of the challenger is above what the champion's allows.
+
+    By definition, a quantile's own share of the champion's answers is slower than it. So is tested the challenger's
+    share that is slower, even with the leeway; half of the false alarms are for a champion's quantile that is longer
+    than measured. Of side by side answers the challenger must also have more than its part of the slow ones: a machine
+    that stands still for a moment makes both slow, many requests at a time.
+    """
+    ours, theirs = sides.challenger, sides.champion
+    longest = _longest_quantile(theirs, kind.slower, sides.alpha / 2)
+    if longest is None:
+        return False
+    limit, answers = _allowed(longest, kind), _answers(ours)
+    slow = ours.slower_than(limit)
+    if not is_above(slow, answers, kind.slower, sides.alpha / 2):
+        return False
+    part = answers / (answers + _answers(theirs))
+    return not sides.are_parallel or is_above(slow, slow + theirs.slower_than(limit), part, sides.alpha)
+
+
+def _answers(tally: Tally) -> int:
+    return sum(tally.latency.values())
 
 
 def _allowed(quantile: float, kind: _Slowness) -> float:
     return max(quantile * kind.factor, quantile + kind.leeway)
 
 
-def _longest_quantile(tally: Tally, answers: int, slower: float, alpha: float) -> float | None:
+def _longest_quantile(tally: Tally, slower: float, alpha: float) -> float | None:
     """Return a latency that the true quantile is never above, except with chance *alpha*; None with too few answers.
 
     Inverts the confidence sequence of the share that is slower (Howard and Ramdas, "Sequential estimation of quantiles
     with applications to A/B testing and best-arm identification", 2022).
     """
-    left = answers
+    left = answers = _answers(tally)
     for bucket, count in sorted(tally.latency.items()):
         left -= count
         if is_below(left, answers, slower, alpha):
