@@ -146,19 +146,14 @@ def _is_slower(sides: Sides, kind: _Slowness) -> bool:
 
     By definition, a quantile's own share of the champion's answers is slower than it. So is tested the challenger's
     share that is slower, even with the leeway; half of the false alarms are for a champion's quantile that is longer
-    than measured. Of side by side answers the challenger must also have more than its part of the slow ones: a machine
-    that stands still for a moment makes both slow, many requests at a time.
+    than measured. A machine that stands still for a moment makes both slow, and so the limit longer.
     """
     ours, theirs = sides.challenger, sides.champion
     longest = _longest_quantile(theirs, kind.slower, sides.alpha / 2)
     if longest is None:
         return False
-    limit, answers = _allowed(longest, kind), _answers(ours)
-    slow = ours.slower_than(limit)
-    if not is_above(slow, answers, kind.slower, sides.alpha / 2):
-        return False
-    part = answers / (answers + _answers(theirs))
-    return not sides.are_parallel or is_above(slow, slow + theirs.slower_than(limit), part, sides.alpha)
+    slow = ours.slower_than(_allowed(longest, kind))
+    return is_above(slow, _answers(ours), kind.slower, sides.alpha / 2)
 
 
 def _answers(tally: Tally) -> int:
