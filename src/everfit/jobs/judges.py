@@ -155,10 +155,7 @@ def _microseconds(times: Sequence[object]) -> list[float]:
 
 def label_judge(actual: Sequence[object], known: Sequence[str] | None) -> LabelJudge:
     """Return the judge for labels; *known* is the label order, None takes the labels of the holdout, sorted."""
-    if known is None:
-        found = sorted({str(value) for value in actual})
-        known = sorted(found, key=lambda label: (_numeric(label), label))
-    order = LabelOrder(known)
+    order = LabelOrder(in_label_order({str(value) for value in actual}) if known is None else known)
     if len(order) < FEWEST_LABELS:
         raise RequestError(f"The data has {len(order)} label; a classification needs at least two.")
     codes = np.array([order.place(value) for value in actual], dtype=np.int64)
@@ -169,6 +166,11 @@ def label_judge(actual: Sequence[object], known: Sequence[str] | None) -> LabelJ
             f"Row {row + 1} of the holdout has the label {actual[row]!r}, which is none of {', '.join(order.labels)}."
         )
     return LabelJudge(actual=codes, order=order)
+
+
+def in_label_order(labels: Iterable[str]) -> list[str]:
+    """Return labels in the order that they have until one is chosen: numbers by value, then the others by text."""
+    return sorted(labels, key=lambda label: (_numeric(label), label))
 
 
 def _numeric(label: str) -> float:

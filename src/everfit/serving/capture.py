@@ -33,12 +33,12 @@ ROW_BYTES = 400
 class Dropped(Enum):
     """Why a request was not kept."""
 
-    SLOW = "the writer is slow"
-    LOST = "the writer ended"
-    DISK_FULL = "the disk is full"
-    DISK_FAILED = "the disk failed"
-    LARGE = "too many large bodies at once"
-    UNFIT = "not to be written"
+    SLOW = "slow writer"
+    LOST = "lost writer"
+    DISK_FULL = "disk full"
+    DISK_FAILED = "disk failed"
+    LARGE = "large bodies"
+    UNFIT = "unwritable"
 
 
 @dataclass(slots=True, kw_only=True)

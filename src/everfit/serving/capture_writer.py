@@ -24,8 +24,8 @@ OLDEST = 15 * 60.0
 CHORES = 1.0
 KEEPING = 15 * 60.0
 PIECE = 1024 * 1024
-FULL = "the disk is full"
-FAILED = "the disk failed"
+FULL = "disk full"
+FAILED = "disk failed"
 MANY = 16
 """So many spools that wait are no longer left to the time that nobody else wants."""
 
