@@ -9,7 +9,6 @@ import pytest
 
 from everfit.adapters.local.endpoints import LocalEndpoints
 from everfit.domain.endpoint import ServedVersion
-from everfit.serving.routing import Interleave
 from tests.integration.host_client import Client, Got, eventually, gone, kill
 from tests.integration.served_models import Models, proof
 
@@ -162,12 +161,3 @@ def test_shares_are_exact(endpoints: LocalEndpoints, models: Models, tmp_path: P
     client = Client(tmp_path)
     versions = [client.ask("7").headers["x-everfit-version"] for _ in range(50)]
     assert (versions.count("1"), versions.count("2")) == (45, 5)
-
-
-@pytest.mark.parametrize("weights", [{1: 1.0}, {1: 0.5, 2: 0.5}, {1: 0.99, 2: 0.01}, {1: 0.7, 2: 0.2, 3: 0.1}])
-def test_no_share_is_ever_off_by_a_whole_request(weights: dict[int, float]) -> None:
-    interleave = Interleave(weights)
-    counts = dict.fromkeys(weights, 0)
-    for requests in range(1, 500):
-        counts[interleave.next()] += 1
-        assert all(abs(counts[version] - weight * requests) < 1 + 1e-9 for version, weight in weights.items())

@@ -2,20 +2,31 @@
 
 import http.client
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote, urlsplit
+from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from everfit.adapters.local.host_process import NOTHING_CHOSEN, HostProcess
+from everfit.adapters.local.host_report import (
+    invocations,
+    is_loading,
+    moved_in,
+    named,
+    observation_in,
+    shares,
+    why_unable,
+)
 from everfit.domain.endpoint import Answer, EndpointState, ServedVersion
 from everfit.domain.errors import BackendError, FencedError, RunFailedError
+from everfit.domain.live import Observation, Quality
 from everfit.domain.version import Release
 from everfit.serving.access import HostAccess
 from everfit.serving.desired import DesiredEndpoint
 from everfit.serving.desired_file import read_desired, write_desired
+from everfit.serving.detour import read_detours, really_moved
 from everfit.serving.limits import Limits
 from everfit.serving.state_files import locked
 
@@ -23,22 +34,41 @@ USUAL = Limits()
 # Whoever asks what serves wants to know it now, and not when a slow model has been loaded after a restart.
 LOOK_PATIENCE = 30.0
 
+Move = Callable[[DesiredEndpoint], DesiredEndpoint]
+
+
+class LiveQuality(Protocol):
+    """Joins what versions answered with the labels that came later."""
+
+    def quality(
+        self, name: str, versions: Sequence[int], metrics: Sequence[str], since: datetime
+    ) -> Mapping[int, Quality]:
+        """Return how good the answers since then were, for each version with a labelled row."""
+        ...
+
 
 class LocalEndpoints:
-    """The endpoints of one state folder.
+    """The endpoints of one state folder, and the traffic on them: this is ``Endpoints`` and ``Traffic``.
 
     Args:
         home: the state folder.
         port: of the host; None takes the one it had before, the usual one or a free one.
         limits: of a host that is started; a running one keeps its own.
         access: what was chosen of the address that the host listens on, and of tokens.
+        quality: None where no labels are taken.
     """
 
     def __init__(
-        self, home: Path, port: int | None, limits: Limits = USUAL, access: HostAccess = NOTHING_CHOSEN
+        self,
+        home: Path,
+        port: int | None,
+        limits: Limits = USUAL,
+        access: HostAccess = NOTHING_CHOSEN,
+        quality: LiveQuality | None = None,
     ) -> None:
         self._folder = home / "host"
         self._host = HostProcess(self._folder, port, limits, access)
+        self._quality = quality
 
     def describe(self, name: str) -> EndpointState | None:
         """Return what the endpoint really serves; a host that died is started again, one that was stopped is not."""
@@ -48,6 +78,19 @@ class LocalEndpoints:
         if self._host.is_stopped and not self._host.is_running:
             return self._state(desired, {})
         return self._state(desired, self._report(name, desired.weights, LOOK_PATIENCE))
+
+    def observe(self, name: str) -> Observation | None:
+        """Return what the host has counted, or None before the first deployment or when it is stopped."""
+        desired = read_desired(self._folder).endpoints.get(name)
+        if desired is None or not desired.weights or (self._host.is_stopped and not self._host.is_running):
+            return None
+        return observation_in(named(self._host.tell("converge"), name))
+
+    def quality(
+        self, name: str, versions: Sequence[int], metrics: Sequence[str], since: datetime
+    ) -> Mapping[int, Quality]:
+        """Return how good live answers since then were, on rows whose labels have come."""
+        return {} if self._quality is None else self._quality.quality(name, versions, metrics, since)
 
     def stage(self, name: str, version: ServedVersion, *, fence: int) -> None:
         """Load the version beside what serves and have it answer its sample."""
@@ -67,25 +110,41 @@ class LocalEndpoints:
 
     def shift(self, name: str, weights: Mapping[int, float], releases: Sequence[Release], *, fence: int) -> bool:
         """Move the traffic in one atomic change."""
-        wanted = read_desired(self._folder).endpoint(name).claimed(fence).with_weights(weights, releases)
-        found = self._settled(name, wanted.weights)["versions"]
-        for number in wanted.weights:
-            standing = found.get(str(number), {})
-            if standing.get("state") != "ready":
-                raise RunFailedError(
-                    f"Version {number} is not loaded on {name}: {standing.get('message')} Nothing was shifted."
-                )
-        self._change(name, fence, lambda endpoint: endpoint.with_weights(weights, releases))
+        self._move(name, fence, lambda endpoint: endpoint.with_weights(weights, releases).renewed())
+        return True
+
+    def split(
+        self,
+        name: str,
+        weights: Mapping[int, float],
+        releases: Sequence[Release],
+        *,
+        shadows: Sequence[int] = (),
+        fence: int,
+    ) -> None:
+        """Give staged versions these shares, and copies to *shadows*, in one atomic change."""
+        self._move(name, fence, lambda endpoint: endpoint.with_weights(weights, releases, shadows).renewed())
+
+    def _move(self, name: str, fence: int, move: Move) -> None:
+        """Change who takes traffic, once everything that shall is loaded, and see to it that it does."""
+        wanted = move(read_desired(self._folder).endpoint(name).claimed(fence))
+        used = [*wanted.weights, *wanted.shadows]
+        report = self._settled(name, used)
+        for number in used:
+            reason = why_unable(report, number)
+            if reason is not None:
+                raise RunFailedError(f"Version {number} on {name} {reason} Nothing was shifted.")
+        self._change(name, fence, move)
         report = named(self._host.tell("converge"), name)
         # A host that was started again in between has to load first.
-        if shares(report) != dict(wanted.weights):
-            report = self._settled(name, wanted.weights)
-        if shares(report) != dict(wanted.weights):
+        if not serves(report, wanted):
+            report = self._settled(name, used)
+        if not serves(report, wanted):
+            moved = moved_in(report)
+            left = report.get("refusal") if moved is None else f"{moved.reason} Version {moved.after} took over."
             raise BackendError(
-                f"Endpoint {name} serves {shares(report)} instead of {dict(wanted.weights)}. {report.get('refusal')}",
-                retryable=True,
+                f"Endpoint {name} serves {shares(report)} instead of {dict(wanted.weights)}. {left}", retryable=True
             )
-        return True
 
     def wait(self, name: str, patience: timedelta) -> bool:
         """Tell that nothing is under way: a change is over when it returns."""
@@ -100,11 +159,17 @@ class LocalEndpoints:
 
     def restore(self, name: str, version: ServedVersion, release: Release, *, fence: int) -> bool:
         """Go back: stage the version unless it is loaded, and give it all the traffic."""
-        read_desired(self._folder).endpoint(name).claimed(fence).with_version(version).with_weights(
-            {version.version: 1.0}, [release]
-        )
+        whole = {version.version: 1.0}
+
+        def back(endpoint: DesiredEndpoint) -> DesiredEndpoint:
+            # What is left now is no way back.
+            moved = endpoint.with_weights(whole, [release]).renewed()
+            return moved.going_back_to(version.version, moved.fallback)
+
+        back(read_desired(self._folder).endpoint(name).claimed(fence).with_version(version))
         self.stage(name, version, fence=fence)
-        return self.shift(name, {version.version: 1.0}, [release], fence=fence)
+        self._move(name, fence, back)
+        return True
 
     def invoke(self, name: str, body: bytes, content_type: str, accept: str) -> Answer:
         """Send a request as a client would."""
@@ -144,19 +209,19 @@ class LocalEndpoints:
         """Stop the host when it has answered what it has; it starts again with the next change or request."""
         return self._host.stop()
 
-    def _change(self, name: str, fence: int, move: Callable[[DesiredEndpoint], DesiredEndpoint]) -> None:
+    def _change(self, name: str, fence: int, move: Move) -> None:
         with locked(self._folder / "desired.lock"):
             state = read_desired(self._folder)
             write_desired(self._folder, state.with_endpoint(move(state.endpoint(name).claimed(fence))))
 
-    def _settled(self, name: str, versions: Mapping[int, float] | Sequence[int]) -> dict[str, Any]:
+    def _settled(self, name: str, versions: Collection[int]) -> dict[str, Any]:
         """Return the endpoint's report once none of the versions is being loaded any more."""
         report = self._report(name, versions, self._host.limits.load.total_seconds() * 2)
         if is_loading(report, versions):
             raise BackendError(f"Endpoint {name} is still loading; look again later.", retryable=True)
         return report
 
-    def _report(self, name: str, versions: Mapping[int, float] | Sequence[int], patience: float) -> dict[str, Any]:
+    def _report(self, name: str, versions: Collection[int], patience: float) -> dict[str, Any]:
         """Return the endpoint's report when the versions are loaded or *patience* (seconds) is over."""
         deadline = time.monotonic() + patience
         while True:
@@ -167,6 +232,7 @@ class LocalEndpoints:
     def _state(self, desired: DesiredEndpoint, report: Mapping[str, Any]) -> EndpointState:
         versions: dict[str, dict[str, Any]] = report.get("versions", {})
         ready = {int(number): found for number, found in versions.items() if found["state"] == "ready"}
+        kept = really_moved(desired, read_detours(self._folder).get(desired.name))
         return EndpointState(
             name=desired.name,
             url=self._host.url + invocations(desired.name),
@@ -174,29 +240,10 @@ class LocalEndpoints:
             staged=tuple(sorted(ready)),
             artifacts={number: found["artifact"] for number, found in ready.items()},
             fence=desired.fence,
+            moved=moved_in(report) or kept,
         )
 
 
-def invocations(name: str) -> str:
-    """Return the path that an endpoint answers at."""
-    return f"/endpoints/{quote(name, safe='')}/invocations"
-
-
-def named(report: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return the part of the host's report that is about one endpoint."""
-    if report["problem"] is not None:
-        raise BackendError(report["problem"])
-    entries: list[dict[str, Any]] = report["endpoints"]
-    nothing: dict[str, Any] = {"versions": {}}
-    return next((entry for entry in entries if entry["name"] == name), nothing)
-
-
-def is_loading(report: Mapping[str, Any], versions: Mapping[int, float] | Sequence[int]) -> bool:
-    """Whether one of the versions is being loaded."""
-    found = [report["versions"].get(str(number), {}) for number in versions]
-    return any(standing.get("state") == "loading" for standing in found)
-
-
-def shares(report: Mapping[str, Any]) -> dict[int, float]:
-    """Return the shares of the traffic that an endpoint reports."""
-    return {int(number): weight for number, weight in report.get("weights", {}).items()}
+def serves(report: Mapping[str, Any], wanted: DesiredEndpoint) -> bool:
+    """Whether the host gives the shares and copies that are wanted."""
+    return shares(report) == dict(wanted.weights) and tuple(report.get("shadows", ())) == wanted.shadows
