@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import lru_cache, partial
+from typing import Any
 from urllib.parse import unquote
 
 from everfit.serving.access import HostAccess
@@ -41,14 +42,14 @@ class Front:
         if self._access.tokens and not is_open(parts) and not self._lets_in(exchange):
             return
         match parts:
-            case ("endpoints", name, "invocations") if exchange.method == "POST":
-                self._admit_invocation(exchange, name)
+            case ("endpoints", name, "invocations" | "feedback" as what) if exchange.method == "POST":
+                self._admit_named(exchange, name, what)
             case ("invocations",) if exchange.method == "POST":
                 self._admit_invocation(exchange, None)
             case ("-", action) if exchange.method == "POST":
                 exchange.work = partial(self._door.open, action)
                 self._door.admit(exchange)
-            case ("invocations",) | ("-", _) | ("endpoints", _, "invocations"):
+            case ("invocations",) | ("-", _) | ("endpoints", _, "invocations" | "feedback"):
                 not_allowed(exchange, "POST")
             case _:
                 exchange.work = self._showing(parts)
@@ -73,6 +74,12 @@ class Front:
         elif not self._access.knows(token):
             exchange.fail("AccessDenied", 403, "The token is not one of this endpoint host's.")
         return not exchange.status
+
+    def _admit_named(self, exchange: Exchange, name: str, what: str) -> None:
+        if what == "feedback":
+            exchange.work = partial(self._take_labels, name)
+        else:
+            self._admit_invocation(exchange, name)
 
     def _admit_invocation(self, exchange: Exchange, name: str | None) -> None:
         endpoints = self._host.endpoints
@@ -103,6 +110,16 @@ class Front:
             target=exchange.header(TARGET),
         )
         live.dispatch(inquiry, partial(answer, exchange))
+
+    def _take_labels(self, name: str, exchange: Exchange) -> None:
+        def taken(status: int, document: dict[str, Any]) -> None:
+            if "Code" in document:
+                exchange.fail(document["Code"], status, document["Message"])
+            else:
+                exchange.show(document, status)
+
+        kind = exchange.headers.get(b"content-type", b"application/json").decode("latin-1")
+        self._host.feedback(name, exchange.body, kind, taken)
 
     def _showing(self, parts: tuple[str, ...]) -> Callable[[Exchange], None] | None:
         match parts:

@@ -11,7 +11,9 @@ from pathlib import Path
 import uvloop
 
 from everfit.serving.access import HostAccess
+from everfit.serving.capture import Capture
 from everfit.serving.control_door import ControlDoor
+from everfit.serving.feedback import Feedback
 from everfit.serving.front import Front
 from everfit.serving.http_server import HttpServer
 from everfit.serving.leftovers import Leftovers
@@ -40,7 +42,8 @@ async def serve(folder: Path, listener: socket.socket, limits: Limits) -> None:
     """Serve until told to stop; every request that was accepted is answered first."""
     leftovers = Leftovers(folder)
     record = json.loads((folder / "host.json").read_bytes())
-    host = LiveHost(folder, limits)
+    capture, labels = Capture(folder), Feedback(folder)
+    host = LiveHost(folder, limits, capture, labels)
     told_to_stop = asyncio.Event()
     door = ControlDoor(host, record["secret"], told_to_stop.set)
     server = HttpServer(Front(host, HostAccess(tokens=tuple(record["tokens"])), door), limits)
@@ -57,6 +60,7 @@ async def serve(folder: Path, listener: socket.socket, limits: Limits) -> None:
         follow.cancel()
         await tidying
         await host.end()
+        await asyncio.gather(capture.end(), labels.end())
 
 
 async def tidy(host: LiveHost, leftovers: Leftovers) -> None:
