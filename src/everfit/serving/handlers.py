@@ -11,7 +11,7 @@ from everfit.serving.answer_body import as_json, preferred, write_answer
 from everfit.serving.errors import UnreadableRequestError, UnusableModelError
 from everfit.serving.model_files import load_model_file
 from everfit.serving.predictors import predict
-from everfit.serving.request_body import as_text, read_request
+from everfit.serving.request_body import as_text, finished, parse_request
 from everfit.serving.user_script import UserScript, failure_text, find_script, import_script, open_code_folder
 
 __all__ = ["LoadedModel", "UnreadableRequestError", "UnusableModelError", "load"]
@@ -33,27 +33,44 @@ class LoadedModel:
 
     def invoke(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
         """Return the answer and its content type; what the user's code raises passes through."""
-        kind = content_type.partition(";")[0].strip().lower() or "application/json"
-        data = as_text(body) if kind in DECODED else body
-        if self._has("transform_fn"):
+        if self.has("transform_fn"):
             wanted = preferred(accept)
-            return answered(
-                cast("UserScript", self.script).call("transform_fn", self.model, data, kind, wanted), wanted
-            )
-        rows = self._call("input_fn", data, kind) if self._has("input_fn") else read_request(data, kind)
-        prediction = (
-            self._call("predict_fn", rows, self.model) if self._has("predict_fn") else predict(rows, self.model)
-        )
-        if not self._has("output_fn"):
+            data, kind = readable(body, content_type)
+            return answered(self._call("transform_fn", self.model, data, kind, wanted), wanted)
+        return self.write(self.ask(self.read(body, content_type)), accept)
+
+    def read(self, body: bytes, content_type: str) -> Any:
+        """Return what the model is asked."""
+        return finished(self.parse(body, content_type))
+
+    def parse(self, body: bytes, content_type: str) -> Any:
+        """Return what the model is asked, or a ``Table`` that has yet to be finished."""
+        data, kind = readable(body, content_type)
+        return self._call("input_fn", data, kind) if self.has("input_fn") else parse_request(data, kind)
+
+    def ask(self, rows: Any) -> Any:
+        """Return what the model predicts."""
+        return self._call("predict_fn", rows, self.model) if self.has("predict_fn") else predict(rows, self.model)
+
+    def write(self, prediction: Any, accept: str) -> tuple[bytes, str]:
+        """Return a prediction as the body of an answer and its content type."""
+        if not self.has("output_fn"):
             return write_answer(prediction, accept)
         wanted = preferred(accept)
         return answered(self._call("output_fn", prediction, wanted), wanted)
 
-    def _has(self, handler: str) -> bool:
+    def has(self, handler: str) -> bool:
+        """Whether the user's script defines the handler."""
         return self.script is not None and self.script.has(handler)
 
     def _call(self, handler: str, *arguments: object) -> Any:
         return cast("UserScript", self.script).call(handler, *arguments)
+
+
+def readable(body: bytes, content_type: str) -> tuple[bytes | str, str]:
+    """Return the body as a handler is given it, and what kind it is."""
+    kind = content_type.partition(";")[0].strip().lower() or "application/json"
+    return as_text(body) if kind in DECODED else body, kind
 
 
 def answered(result: Any, content_type: str) -> tuple[bytes, str]:

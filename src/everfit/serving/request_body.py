@@ -3,20 +3,34 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from everfit.serving.errors import UnreadableRequestError
 from everfit.serving.packages import optional
 from everfit.serving.shapes import is_list, is_object
+from everfit.serving.table import INT64, Table, table_of
 
 WRAPPERS = ("instances", "records", "rows", "inputs", "data")
 JSON_LINES = ("application/jsonlines", "application/x-jsonlines", "application/jsonl", "application/x-ndjson")
 NUMPY = "application/x-npy"
+PLAIN_NUMBERS = re.compile(r"[-+.0-9eE,]+\r?")
+PLAIN_NAME = re.compile(r"\S(?:.*\S)?")
 
 
 def read_request(body: bytes | str, content_type: str) -> Any:
     """Return the rows of a request, as a data frame when they have names and pandas is there."""
+    return finished(parse_request(body, content_type))
+
+
+def finished(rows: Any) -> Any:
+    """Return rows as models take them."""
+    return rows.finished() if isinstance(rows, Table) else rows
+
+
+def parse_request(body: bytes | str, content_type: str) -> Any:
+    """Return the rows of a request; those with names may be a ``Table``, which can be joined before it is finished."""
     if content_type == NUMPY:
         return read_numpy(body.encode() if isinstance(body, str) else body)
     text = as_text(body)
@@ -49,6 +63,8 @@ def read_json(text: str) -> Any:
         return json.loads(text)
     except ValueError as error:
         raise UnreadableRequestError(f"The body is not JSON: {error}.") from error
+    except RecursionError as error:
+        raise UnreadableRequestError("The body is JSON that is nested too deeply.") from error
 
 
 def unwrapped(value: Any) -> list[Any]:
@@ -90,6 +106,9 @@ def from_items(items: Sequence[Any]) -> Any:
 
 def from_records(records: Sequence[dict[str, Any]]) -> Any:
     """Return named rows; without pandas they stay records."""
+    table = table_of(records)
+    if table is not None:
+        return table
     pandas = optional("pandas")
     return list(records) if pandas is None else pandas.DataFrame(list(records))
 
@@ -107,6 +126,50 @@ def as_array(rows: Sequence[Any]) -> Any:
 
 def read_csv(text: str) -> Any:
     """Return the rows of CSV; a first line of numbers only is a row, anything else names the columns."""
+    rows = None if '"' in text else plain_numbers(text)
+    return read_any_csv(text) if rows is None else rows
+
+
+def plain_numbers(text: str) -> Any:
+    """Return the rows of CSV that holds nothing but numbers below at most one line of names; None for any other.
+
+    A shorter way to what ``read_any_csv`` returns.
+    """
+    lines = [line for line in text.split("\n") if line and line != "\r"]
+    try:
+        # ``float`` overlooks the end of a line of Windows.
+        return as_array([list(map(float, line.split(","))) for line in lines]) if lines else None
+    except ValueError:
+        return numeric_table(lines)
+
+
+def numeric_table(lines: Sequence[str]) -> Table | None:
+    """Return lines of CSV as a table when the first one names columns and the others are plain numbers."""
+    names = tuple(lines[0].removesuffix("\r").split(","))
+    cells = [line.removesuffix("\r").split(",") for line in lines[1:]]
+    is_plain = all(map(PLAIN_NUMBERS.fullmatch, lines[1:])) and all(map(PLAIN_NAME.fullmatch, names))
+    if not cells or not is_plain or len(set(names)) < len(names) or {len(row) for row in cells} != {len(names)}:
+        return None
+    try:
+        columns = [numeric_column(column) for column in zip(*cells, strict=True)]
+    except ValueError:
+        return None
+    types = tuple(type(column[0]) for column in columns)
+    return Table(names=names, types=types, rows=list(zip(*columns, strict=True)))
+
+
+def numeric_column(cells: Sequence[str]) -> list[int] | list[float]:
+    """Return a column as whole numbers if all of them are, as pandas does; raise ``ValueError`` if some are none."""
+    if any("." in cell or "e" in cell or "E" in cell for cell in cells):
+        return list(map(float, cells))
+    whole = list(map(int, cells))
+    if any(number not in INT64 for number in whole):
+        raise ValueError(cells)
+    return whole
+
+
+def read_any_csv(text: str) -> Any:
+    """Return the rows of CSV as ``csv`` and pandas understand it."""
     lines = [line for line in csv.reader(io.StringIO(text)) if line]
     if not lines:
         raise UnreadableRequestError("The request holds no rows.")
@@ -120,7 +183,8 @@ def read_csv(text: str) -> Any:
             raise UnreadableRequestError(f"Line {number} of the CSV has {len(row)} values for {len(header)} columns.")
     pandas = optional("pandas")
     if pandas is not None:
-        return pandas.read_csv(io.StringIO(text), skipinitialspace=True)
+        # The usual reading of numbers is off in the last place now and then; JSON's is not.
+        return pandas.read_csv(io.StringIO(text), skipinitialspace=True, float_precision="round_trip")
     return [dict(zip(header, map(number_or_text, row), strict=True)) for row in rows]
 
 
