@@ -23,7 +23,7 @@
 #define MILLISECOND 1000000LL
 #define BUCKETS (1024 + 40 * 512)
 #define MOST_VERSIONS 4096
-#define MOST_SAMPLES 20
+#define SAMPLES_OF_A_KIND 4
 #define MOST_GAPS 10000
 #define MOST_MOMENTS 100000
 #define MOST_SECONDS 100000
@@ -94,7 +94,7 @@ static struct Second *seconds;
 static struct Gap gaps[MOST_GAPS];
 static struct Moment moments[MOST_MOMENTS];
 static long moment_count;
-static char *samples[MOST_SAMPLES];
+static char *samples[FAILURES * SAMPLES_OF_A_KIND];
 static int sample_count;
 
 static int64_t now_ns(void) {
@@ -134,7 +134,7 @@ static struct Second *second_of(int64_t now) {
 }
 
 static void keep_sample(enum Failure kind, int status, const char *text, size_t size) {
-    if (sample_count == MOST_SAMPLES) return;
+    if (failures[kind] > SAMPLES_OF_A_KIND) return;
     char *sample = room_for(2048), *end = sample;
     end += sprintf(end, "{\"kind\": \"%s\", \"status\": %d, \"at\": %.6f, \"text\": \"", FAILURE_NAMES[kind], status,
                    (double)now_ns() / SECOND);

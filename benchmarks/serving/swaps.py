@@ -120,7 +120,7 @@ def told(alone: dict[str, Any], during: dict[str, Any], steps: list[dict[str, fl
         "worst request over worst without a swap": round(during["max_ms"] / alone["max_ms"], 2),
         "worst 10 seconds": sorted((second[2] for second in during["each_second"]), reverse=True)[:10],
         "versions that answered": len(during["versions"]),
-        "no answer for over 50 ms": during["gaps"],
+        "no answer for over 50 ms": len(during["gaps"]),
         "stage, median": round(statistics.median(stages), 1),
         "stage, worst": round(max(stages), 1),
         "shift, median": round(statistics.median(shifts), 1),

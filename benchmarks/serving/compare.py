@@ -1,0 +1,129 @@
+"""Measure servers side by side: requests per second, latencies and memory for each model, request and callers.
+
+Run with: .venv/bin/python benchmarks/serving/compare.py [--seconds 5] [--rounds 3] [--only everfit,fastapi]
+First: .venv/bin/python benchmarks/serving/peers.py install
+Only one server runs at a time. The rounds are interleaved: every server is measured once before any is measured again,
+and each figure is the median of its rounds. With ``--out`` every measurement is a line in that file as soon as it is
+made, and what is in the file already is not measured again: the same command goes on where it was ended. A server that
+does not start, or fails, is told with its words, and the others go on.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from everfit_server import memory, version_of_code
+from load import Ask, measure
+from models import MODELS, Payload, payloads
+from peers import PEERS, Running
+
+CONNECTIONS = (1, 16, 64)
+WARM_UP = 0.5
+KEPT = ("rps", "p50_ms", "p99_ms", "max_ms", "failed")
+Key = tuple[str, str, str, int]
+
+
+def main() -> None:
+    """Print one JSON object; latencies in milliseconds, memory in MB."""
+    options = arguments()
+    out = Path(options.out) if options.out else None
+    lines = [json.loads(line) for line in out.read_text().splitlines()] if out and out.exists() else []
+    for round_number in range(options.rounds):
+        for model in options.models:
+            for name in options.only:
+                for line in measured(name, model, round_number, options, lines):
+                    lines.append(line)
+                    print(json.dumps(line), file=sys.stderr, flush=True)
+                    if out:
+                        with out.open("a") as file:
+                            file.write(json.dumps(line) + "\n")
+    print(json.dumps({"commit": version_of_code(), "seconds": options.seconds, "table": table(lines)}, indent=1))
+
+
+def arguments() -> argparse.Namespace:
+    """Return what was asked for."""
+    words = argparse.ArgumentParser()
+    words.add_argument("--seconds", type=float, default=5.0)
+    words.add_argument("--rounds", type=int, default=3)
+    words.add_argument("--only", type=names, default=list(PEERS))
+    words.add_argument("--models", type=names, default=list(MODELS))
+    words.add_argument("--payloads", type=names, default=list(payloads()))
+    words.add_argument("--connections", type=lambda text: [int(word) for word in names(text)], default=CONNECTIONS)
+    words.add_argument("--out")
+    options = words.parse_args()
+    for name in options.only:
+        if name not in PEERS:
+            words.error(f"there is no {name}; there are {', '.join(PEERS)}")
+    return options
+
+
+def names(text: str) -> list[str]:
+    """Return the words between the commas."""
+    return text.split(",")
+
+
+def measured(
+    name: str, model: str, round_number: int, options: argparse.Namespace, lines: list[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """Measure one server in all its cells that are not measured yet."""
+    done = {(line["server"], line["model"], line["payload"], line["connections"], line["round"]) for line in lines}
+    cells = [
+        (payload, connections)
+        for payload in options.payloads
+        for connections in options.connections
+        if (name, model, payload, connections, round_number) not in done
+    ]
+    if not cells:
+        return
+    where = {"server": name, "model": model, "round": round_number}
+    try:
+        with Running(name, model) as running:
+            for payload, connections in cells:
+                found = cell(running, payloads()[payload], connections, options.seconds)
+                yield {**where, "payload": payload, "connections": connections, **found}
+    except (SystemExit, OSError) as error:
+        print(json.dumps({**where, "trouble": str(error)}), file=sys.stderr, flush=True)
+
+
+def cell(running: Running, payload: Payload, connections: int, seconds: float) -> dict[str, Any]:
+    """Measure one request on so many connections."""
+    wanted = running.peer.ask(payload)
+    ask = Ask(
+        port=running.port,
+        path=wanted.path,
+        body=wanted.body,
+        content_type=wanted.content_type,
+        connections=connections,
+        seconds=seconds,
+        warm_up=WARM_UP,
+    )
+    found = measure(ask)
+    kept = {name: found[name] for name in KEPT} | memory(running.processes())
+    return kept | ({"sample": found["samples"][0]} if found["failed"] else {})
+
+
+def table(lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the median of the rounds of each cell, by model, request, number of callers and server."""
+    groups = dict[Key, list[Mapping[str, Any]]]()
+    for line in lines:
+        key = (line["model"], line["payload"], line["server"], line["connections"])
+        groups.setdefault(key, []).append(line)
+    shown = dict[str, Any]()
+    for (model, payload, server, connections), found in groups.items():
+        figures = {name: median(found, name) for name in ("rps", "p50_ms", "p99_ms", "pss_mb", "rss_mb")}
+        figures |= {"failed": sum(line["failed"] for line in found), "rounds": len(found)}
+        shown.setdefault(f"{model}, {payload}", {}).setdefault(server, {})[str(connections)] = figures
+    return shown
+
+
+def median(lines: list[Mapping[str, Any]], name: str) -> float:
+    """Return the median of one figure."""
+    return round(statistics.median(float(line[name]) for line in lines), 3)
+
+
+if __name__ == "__main__":
+    main()
