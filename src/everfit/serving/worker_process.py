@@ -288,20 +288,20 @@ def started(version: ServedVersion, place: Place, listener: socket.socket) -> su
             stderr=subprocess.STDOUT,
             pass_fds=(listener.fileno(), life_end),
             cwd=place.folder,
-            env=surroundings(version, os.cpu_count() or 1),
+            env=surroundings(),
             start_new_session=True,
         )
 
 
-def surroundings(version: ServedVersion, cores: int) -> dict[str, str]:
+def surroundings() -> dict[str, str]:
     """Return the environment of a version's processes.
 
-    Together they run as many threads as there are cores, unless the user has said otherwise: libraries for numbers
-    start one per core in each process else, and wait for each other.
+    Libraries for numbers have one thread in each, unless the user has said otherwise: requests are spread over
+    processes, and threads that wait for each other by spinning make a call of a few rows ten times slower as soon as
+    the cores have anything else to do.
     """
     given = {name: value for name, value in os.environ.items() if name != life.VARIABLE}
-    threads = str(max(1, cores // max(1, version.workers, version.service.most_workers)))
-    return {**dict.fromkeys(THREADS, threads), **given}
+    return {**dict.fromkeys(THREADS, "1"), **given}
 
 
 async def adopt_worker(record: WorkerRecord, record_path: Path, place: Place) -> Worker | None:
