@@ -1,6 +1,7 @@
 """What the endpoint is told about a version."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from everfit.application.facts import Facts
@@ -29,6 +30,9 @@ def service(project: Project) -> Service:
     """Return how the project wants its versions to be served on this machine."""
     serve = project.serve
     share: Any = project.monitor.get("capture", 1.0 if project.monitor else 0.0)
+    usual = Service()
+    keep: Any = project.monitor.get("keep", timedelta(seconds=usual.keep))
+    most: Any = project.monitor.get("at_most", usual.keep_most)
     return Service(
         most_workers=serve.most_workers,
         batch=serve.batch,
@@ -37,6 +41,8 @@ def service(project: Project) -> Service:
         timeout=serve.timeout.total_seconds(),
         queue=serve.queue,
         capture=float(share),
+        keep=keep.total_seconds(),
+        keep_most=int(most),
     )
 
 

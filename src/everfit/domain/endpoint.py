@@ -20,6 +20,8 @@ class Service:
         timeout: seconds for an answer; the process is replaced when it takes longer.
         queue: most requests that may wait; more are turned away at once.
         capture: share of the requests that is kept.
+        keep: seconds that they are kept for.
+        keep_most: bytes that they may take; the oldest go first.
     """
 
     most_workers: int = 1
@@ -29,6 +31,8 @@ class Service:
     timeout: float = 60.0
     queue: int = 1000
     capture: float = 0.0
+    keep: float = 30 * 24 * 3600.0
+    keep_most: int = 10 * 10**9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

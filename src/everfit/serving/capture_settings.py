@@ -38,7 +38,8 @@ def write_settings(folder: Path, endpoint: str, settings: CaptureSettings) -> No
     """Have the host in *folder* keep an endpoint's requests by *settings* from now on; others stay as they are."""
     with locked(folder / "capture.lock"):
         known = _document(folder)
-        replace_file(folder / NAME, {**known, endpoint: asdict(settings)})
+        if known.get(endpoint) != asdict(settings):
+            replace_file(folder / NAME, {**known, endpoint: asdict(settings)})
 
 
 def read_settings(folder: Path) -> "Settings":

@@ -24,6 +24,7 @@ from everfit.domain.errors import BackendError, FencedError, RunFailedError
 from everfit.domain.live import Observation, Quality
 from everfit.domain.version import Release
 from everfit.serving.access import HostAccess
+from everfit.serving.capture_settings import CaptureSettings, write_settings
 from everfit.serving.desired import DesiredEndpoint
 from everfit.serving.desired_file import read_desired, write_desired
 from everfit.serving.detour import read_detours, really_moved
@@ -95,6 +96,8 @@ class LocalEndpoints:
     def stage(self, name: str, version: ServedVersion, *, fence: int) -> None:
         """Load the version beside what serves and have it answer its sample."""
         self._change(name, fence, lambda endpoint: endpoint.with_version(version))
+        kept = CaptureSettings(keep=version.service.keep, most=version.service.keep_most)
+        write_settings(self._folder, name, kept)
         self._host.tell("stage", endpoint=name, versions=[version.version])
         found = self._settled(name, [version.version])["versions"].get(str(version.version), {})
         if found.get("state") == "ready":
