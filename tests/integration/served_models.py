@@ -26,7 +26,7 @@ def transform_fn(model, data, content_type, accept):
     print("asked", data, flush=True)
     if data == "raise":
         raise ValueError("no such house")
-    if data == "crash":
+    if data == "crash" or data.startswith("crash now "):
         os._exit(7)
     if data.startswith("crash once "):
         marker = Path(data.removeprefix("crash once "))

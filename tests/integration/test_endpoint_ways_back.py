@@ -1,0 +1,243 @@
+"""The way back of an endpoint: taken by the host itself from a version that crashes, and by a person offline."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from everfit.adapters.local.endpoints import LocalEndpoints
+from everfit.adapters.local.host_process import HostProcess
+from everfit.adapters.local.offline import rolled_back_offline
+from everfit.domain.endpoint import EndpointState, ServedVersion
+from everfit.domain.errors import FencedError, NotFoundError, RefusedError, RunFailedError
+from everfit.domain.live import Moved
+from everfit.serving.limits import Limits
+from tests.integration.host_client import Client, eventually, kill
+from tests.integration.served_models import Models, proof, tamper_file
+
+LIMITS = Limits(request=timedelta(seconds=20))
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def endpoints(home: Path) -> Iterator[LocalEndpoints]:
+    adapter = LocalEndpoints(home, None, LIMITS)
+    yield adapter
+    adapter.stop()
+
+
+@pytest.fixture
+def versions(home: Path) -> list[ServedVersion]:
+    return [Models(home=home).version(number) for number in (1, 2, 3)]
+
+
+def deploy(endpoints: LocalEndpoints, *versions: ServedVersion, fence: int = 1) -> None:
+    """Deploy one after the other, the one before being the way back."""
+    back = None
+    for version in versions:
+        endpoints.stage("solar", version, fence=fence)
+        endpoints.shift("solar", {version.version: 1.0}, [proof(version)], fence=fence)
+        endpoints.settle("solar", [version.version], fence=fence, back=back)
+        back = version.version
+
+
+def state_of(endpoints: LocalEndpoints) -> EndpointState:
+    state = endpoints.describe("solar")
+    assert state is not None
+    return state
+
+
+def crash(home: Path, version: int) -> None:
+    """Have the version crash by different requests until others answer."""
+    client = Client(home)
+    for number in range(40):
+        if client.ask(f"crash now {number}").headers.get("x-everfit-version") != str(version):
+            return
+    raise AssertionError(f"Version {version} goes on serving.")
+
+
+def front(home: Path) -> int:
+    return int(HostProcess(home / "host", None, LIMITS).tell("converge")["pid"])
+
+
+def test_a_version_that_crashes_in_a_loop_makes_room_for_the_last_good_one(
+    home: Path, endpoints: LocalEndpoints, versions: list[ServedVersion]
+) -> None:
+    """A version that does not load, does not answer a sample request, or crashes, never gets traffic; the old one
+    serves again.
+    """
+    deploy(endpoints, versions[0], versions[1])
+    crash(home, 2)
+    state = state_of(endpoints)
+    assert dict(state.weights) == {1: 1.0}
+    assert state.moved is not None
+    assert (state.moved.before, state.moved.after, state.moved.actor) == (2, 1, "endpoint host")
+    assert "Version 2 crashes again and again" in state.moved.reason
+    assert Client(home).ask("7").body == b"1:1:7"
+
+
+def test_what_the_host_moved_stays_moved_until_the_control_plane_gives_shares_anew(
+    home: Path, endpoints: LocalEndpoints, versions: list[ServedVersion]
+) -> None:
+    deploy(endpoints, versions[0], versions[1])
+    crash(home, 2)
+    before = state_of(endpoints)
+    kill(front(home))
+    assert eventually(lambda: state_of(endpoints).weights, "it serves again") == {1: 1.0}
+    assert state_of(endpoints).moved == before.moved
+    endpoints.stop()
+    assert state_of(endpoints).moved == before.moved
+    endpoints.start()
+    # Holding other versions is no change of shares; only these end it.
+    endpoints.stage("solar", versions[2], fence=7)
+    assert state_of(endpoints).moved == before.moved
+    endpoints.restore("solar", versions[0], proof(versions[0]), fence=8)
+    state = state_of(endpoints)
+    assert (dict(state.weights), state.moved) == ({1: 1.0}, None)
+    assert json.loads((home / "host" / "moved.json").read_text()) == {}
+
+
+def test_the_share_of_a_version_that_crashes_in_a_loop_goes_to_the_others(
+    home: Path, endpoints: LocalEndpoints, versions: list[ServedVersion]
+) -> None:
+    deploy(endpoints, versions[0])
+    endpoints.stage("solar", versions[1], fence=2)
+    endpoints.split("solar", {1: 0.5, 2: 0.5}, [proof(each) for each in versions[:2]], fence=2)
+    client = Client(home)
+    for number in range(20):
+        client.send(
+            "POST",
+            "/endpoints/solar/invocations",
+            f"crash now {number}",
+            content_type="text/csv",
+            x_amzn_sagemaker_target_variant="v2",
+        )
+        if state_of(endpoints).moved is not None:
+            break
+    state = state_of(endpoints)
+    assert dict(state.weights) == {1: 1.0}
+    assert state.moved is not None
+    assert (state.moved.before, state.moved.after) == (2, 1)
+    observed = endpoints.observe("solar")
+    assert observed is not None
+    assert dict(observed.weights) == {1: 1.0}
+    assert observed.totals[2].errors > 0
+
+
+def test_a_version_that_crashes_in_a_loop_keeps_its_traffic_when_nothing_else_may_have_it(
+    home: Path, endpoints: LocalEndpoints, versions: list[ServedVersion]
+) -> None:
+    deploy(endpoints, versions[0])
+    endpoints.stage("solar", versions[1], fence=1)
+    client = Client(home)
+    for number in range(4):
+        client.ask(f"crash now {number}")
+    state = state_of(endpoints)
+    assert (dict(state.weights), state.moved) == ({1: 1.0}, None)
+    eventually(lambda: client.ask("7").status == 200, "it answers again")
+
+
+def test_a_version_that_does_not_load_after_a_restart_makes_room_for_the_last_good_one(
+    home: Path, endpoints: LocalEndpoints, versions: list[ServedVersion]
+) -> None:
+    deploy(endpoints, versions[0], versions[1])
+    endpoints.stop()
+    tamper_file(Path(versions[1].model))
+    endpoints.start()
+    client = Client(home)
+    eventually(lambda: client.ask("7").status == 200, "the last good one answers")
+    assert client.ask("7").body == b"1:1:7"
+    moved = state_of(endpoints).moved
+    assert moved is not None
+    assert "does not load" in moved.reason
+
+
+def test_a_person_goes_back_without_the_control_plane(
+    home: Path, endpoints: LocalEndpoints, versions: list[ServedVersion]
+) -> None:
+    """`rollback` verifies that the old version exists, has the right digest and loads, before it moves anything; it
+    restores all parts together and leaves other environments alone.
+    """
+    deploy(endpoints, versions[0], versions[1], fence=4)
+    (home / "state.db").write_bytes(b"this was a database once")
+    moved = rolled_back_offline(home, "solar", "ann", "it answers nonsense", NOW)
+    assert moved == Moved(before=2, after=1, actor="ann", reason="it answers nonsense", at=NOW)
+    assert Client(home).ask("7").body == b"1:1:7"
+    state = state_of(endpoints)
+    assert (dict(state.weights), state.moved, state.fence) == ({1: 1.0}, moved, 4)
+    assert rolled_back_offline(home, "solar", "bob", "once more", NOW) == moved
+    with pytest.raises(FencedError):
+        endpoints.shift("solar", {2: 1.0}, [proof(versions[1])], fence=3)
+    endpoints.restore("solar", versions[0], proof(versions[0]), fence=5)
+    assert state_of(endpoints).moved is None
+
+
+def test_a_person_goes_back_while_the_host_is_down(
+    home: Path, endpoints: LocalEndpoints, versions: list[ServedVersion]
+) -> None:
+    deploy(endpoints, versions[0], versions[1])
+    endpoints.stop()
+    rolled_back_offline(home, "solar", "ann", "it answers nonsense", NOW)
+    assert Client(home).ask("7").body == b"1:1:7"
+
+
+def test_going_back_in_a_rollout_leads_to_what_served_before_it(
+    home: Path, endpoints: LocalEndpoints, versions: list[ServedVersion]
+) -> None:
+    deploy(endpoints, versions[0], versions[1])
+    endpoints.stage("solar", versions[2], fence=2)
+    endpoints.split("solar", {2: 0.5, 3: 0.5}, [proof(each) for each in versions[1:]], fence=2)
+    moved = rolled_back_offline(home, "solar", "ann", "it answers nonsense", NOW)
+    assert (moved.before, moved.after) == (3, 2)
+    assert dict(state_of(endpoints).weights) == {2: 1.0}
+
+
+def test_a_way_back_that_was_changed_on_the_disk_is_not_gone(
+    home: Path, endpoints: LocalEndpoints, versions: list[ServedVersion]
+) -> None:
+    deploy(endpoints, versions[0], versions[1])
+    tamper_file(Path(versions[0].model))
+    with pytest.raises(RunFailedError, match="other content"):
+        rolled_back_offline(home, "solar", "ann", "it answers nonsense", NOW)
+    assert Client(home).ask("7").body == b"2:2:7"
+
+
+def test_where_there_is_no_way_back_it_is_said_so(
+    home: Path, endpoints: LocalEndpoints, versions: list[ServedVersion]
+) -> None:
+    with pytest.raises(NotFoundError, match="There is no endpoint solar"):
+        rolled_back_offline(home, "solar", "ann", "", NOW)
+    endpoints.stage("solar", versions[0], fence=1)
+    with pytest.raises(RefusedError, match="Nothing serves"):
+        rolled_back_offline(home, "solar", "ann", "", NOW)
+    deploy(endpoints, versions[0])
+    with pytest.raises(RefusedError, match="no version to go back to"):
+        rolled_back_offline(home, "solar", "ann", "", NOW)
+
+
+def test_requests_go_on_while_a_person_goes_back(
+    home: Path, endpoints: LocalEndpoints, versions: list[ServedVersion]
+) -> None:
+    """During a swap every request is answered, by one whole version, and the answer says which."""
+    deploy(endpoints, versions[0], versions[1])
+
+    def ask(number: int) -> tuple[int, bytes, str]:
+        got = Client(home).ask(str(number))
+        return got.status, got.body, got.headers["x-everfit-version"]
+
+    with ThreadPoolExecutor(4) as threads:
+        asked = [threads.submit(ask, number) for number in range(200)]
+        rolled_back_offline(home, "solar", "ann", "it answers nonsense", NOW)
+        answers = [each.result() for each in asked]
+    assert all(
+        status == 200 and body == f"{version}:{version}:{number}".encode()
+        for number, (status, body, version) in enumerate(answers)
+    )
