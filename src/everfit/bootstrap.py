@@ -12,7 +12,7 @@ from everfit.adapters.aws.channels import LateSender, RoutedChannels, Sender
 from everfit.adapters.local.artifacts import LocalArtifacts
 from everfit.adapters.local.backup import Backup, write_backup
 from everfit.adapters.local.channels import ProgramChannels
-from everfit.adapters.local.clock import SystemClock
+from everfit.adapters.local.clock import SystemClock, rest
 from everfit.adapters.local.code import LocalCode
 from everfit.adapters.local.data_source import LocalDataSource
 from everfit.adapters.local.endpoints import LocalEndpoints
@@ -39,6 +39,7 @@ from everfit.adapters.sql.outbox import SqlOutbox
 from everfit.adapters.sql.processes import this_process
 from everfit.adapters.sql.registry import SqlRegistry
 from everfit.adapters.sql.replies import SqlReplies
+from everfit.adapters.sql.rollouts import SqlRollouts
 from everfit.adapters.sql.run_store import SqlRunStore
 from everfit.adapters.sql.tokens import SqlTokens
 from everfit.application.archiving import archive_events
@@ -128,6 +129,8 @@ def _ports(home: Path, settings: Settings, progress: Progress, database: Databas
         progress=progress,
         owner=str(this_process()),
         url=settings.url,
+        rollouts=SqlRollouts(database),
+        rest=rest,
     )
 
 

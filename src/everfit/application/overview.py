@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from everfit.application.facts import Facts
+from everfit.application.live_overview import live_rows, rollout_row, watch_row
 from everfit.application.outlook import paused_row, waiting_row
 from everfit.application.ports import Ports
 from everfit.application.workspace import Workspace
@@ -195,6 +196,9 @@ def _environment_status(environment: Environment, workspace: Workspace, ports: P
             "weights": {str(version): share for version, share in state.weights.items()} if state else {},
             "trouble": trouble,
         },
+        "live": None if trouble is not None else live_rows(environment, state, ports),
+        "rollout": rollout_row(environment, workspace, ports),
+        "watch": None if champion is None else watch_row(environment, workspace, ports),
         "last_run": run_summary(runs[0]) if runs else None,
         "waits_for_approval": [run.version for run in runs if run.outcome is Outcome.NEEDS_APPROVAL],
         "unfinished": run_summary(unfinished) if unfinished else None,

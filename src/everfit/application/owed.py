@@ -101,7 +101,7 @@ def place_of(claim: Claim) -> tuple[str, str]:
     return claim.model, claim.environment
 
 
-def _follow(  # noqa: PLR0913 - what was moved, where, and under which claim
+def _follow(
     claim: Claim, moved: Moved, champion: int, environment: Environment, workspace: Workspace, ports: Ports
 ) -> None:
     """Write down what was moved without the control plane, then take it up, which ends the host's own report."""

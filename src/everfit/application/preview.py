@@ -2,7 +2,14 @@
 
 from everfit.application.ports import Ports
 from everfit.application.retraining import Request, environment_of, promoted_version, unfinished
-from everfit.application.steps.snapshot import champion_in, freeze, nothing_new, pending_in
+from everfit.application.steps.snapshot import (
+    champion_in,
+    freeze,
+    nothing_but_bad,
+    nothing_new,
+    pending_in,
+    turned_back_in,
+)
 from everfit.application.workspace import Workspace
 
 
@@ -22,7 +29,10 @@ def preview(request: Request, workspace: Workspace, ports: Ports) -> dict[str, o
     pending = pending_in(workspace.model, environment, ports)
     frozen = freeze(workspace, environment, champion, ports)
     plan |= {key: frozen[key] for key in ("champion", "snapshot", "files", "bytes", "change")}
-    reason = None if request.force else nothing_new(frozen, champion, pending, promote)
+    left = turned_back_in(workspace.model, environment, ports)
+    reason = None
+    if not request.force:
+        reason = nothing_new(frozen, champion, pending, promote) or nothing_but_bad(frozen, left, promote)
     if reason is not None:
         return {**plan, "would": "skip", "reason": reason}
     if promote is not None:

@@ -1,16 +1,20 @@
 """What a person may do with a version: approve it, turn it away, or go back to the last good one."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from everfit.application.approvals import check_decision, expire_approvals
 from everfit.application.journal import LEASE, drive
 from everfit.application.owed import fence_ahead, found_serving, put_back, settle_owed
-from everfit.application.ports import Ports
+from everfit.application.performing import Patience
+from everfit.application.ports import Claim, Ports
+from everfit.application.rollout_endings import aborted, is_bad, turn_back
 from everfit.application.workspace import Workspace
-from everfit.domain.errors import FencedError, NotFoundError, RefusedError
+from everfit.domain.errors import EverfitError, FencedError, NotFoundError, RefusedError
 from everfit.domain.project import Environment
-from everfit.domain.run import Run
+from everfit.domain.rollout import Ending, Progress
+from everfit.domain.run import Run, RunId
 from everfit.domain.version import Approval, Placement, Standing, last_good, release
 
 
@@ -94,6 +98,11 @@ def way_back(environment: Environment, workspace: Workspace, ports: Ports, to: i
     champion = ports.registry.champion(model, environment.name)
     if champion is None:
         raise RefusedError(f"Nothing serves in {environment.name} yet, so there is nothing to go back from.")
+    underway = to_break_off(environment, workspace, ports)
+    if underway is not None and to in (None, champion):
+        # It still takes traffic, or is given copies; going back from it is going back to what serves.
+        release(ports.registry.version(model, champion), ports.registry.placement(model, environment.name, champion))
+        return WayBack(before=underway.challenger, after=champion)
     history = ports.registry.history(model, environment.name)
     target = last_good(history, champion) if to is None else to
     if target is None:
@@ -105,7 +114,7 @@ def way_back(environment: Environment, workspace: Workspace, ports: Ports, to: i
     release(ports.registry.version(model, target), ports.registry.placement(model, environment.name, target))
     # Not just verified: a folder that was tampered with is mended from its archive here.
     ports.artifacts.unpacked(ports.registry.version(model, target).artifact)
-    return WayBack(before=champion, after=target)
+    return WayBack(before=champion if underway is None else underway.challenger, after=target)
 
 
 ROLLBACK: Final = "rolled back by hand"
@@ -123,8 +132,10 @@ def roll_back(  # noqa: PLR0913 - where, by whom, from what, to what, and why
 ) -> WayBack:
     """Put the last good version back, whatever else is going on; a run under way is judged anew by its own step.
 
+    A version on its way to the traffic is left for the one that serves, and its run ends.
+
     Args:
-        leaves: the version to go back from; None is the one that serves.
+        leaves: the version to go back from; None is the one that serves, or that is on its way.
 
     Raises:
         RefusedError: there is nothing to go back to, or somebody has gone back from that version meanwhile.
@@ -136,9 +147,14 @@ def roll_back(  # noqa: PLR0913 - where, by whom, from what, to what, and why
         # What cannot be done takes the work from nobody.
         way_back(environment, workspace, ports, to)
     asked = _Asked(environment, workspace, actor, reason, to, leaves)
+    underway = to_break_off(environment, workspace, ports)
     way = _gone_back(asked, ports) or _gone_back(asked, ports)
     if way is None:
         raise FencedError(f"The endpoint {environment.endpoint} was taken over by others again and again; try again.")
+    if underway is not None:
+        # The traffic is where it was asked for; whoever goes on with the run ends it, should this fail.
+        with suppress(EverfitError):
+            drive(RunId(underway.run), workspace, ports, patience=Patience.CHANGES)
     return way
 
 
@@ -161,14 +177,15 @@ def _gone_back(asked: _Asked, ports: Ports) -> WayBack | None:
     before, ahead = ports.registry.champion(workspace.model, environment.name), 0
     try:
         with ports.heart.beating(claim):
-            settle_owed(claim, environment, workspace, ports)
+            underway = to_break_off(environment, workspace, ports)
+            if underway is None:
+                settle_owed(claim, environment, workspace, ports)
             way = _already_gone(before, environment, workspace, ports, to)
             if way is None:
-                check_leaves(asked.leaves, ports.registry.champion(workspace.model, environment.name))
-                way = way_back(environment, workspace, ports, to)
-                proof = put_back(claim, way.after, environment, workspace, ports)
-                ports.registry.served(claim, proof, reason=asked.reason, actor=asked.actor, roll_back=True)
-            ports.endpoints.settle(environment.endpoint, [way.after, way.before], fence=claim.fence)
+                way = _moved_back(asked, underway, claim, ports)
+            good = last_good(ports.registry.history(workspace.model, environment.name), way.after)
+            keep = [number for number in (way.after, way.before, good) if number is not None]
+            ports.endpoints.settle(environment.endpoint, keep, fence=claim.fence, back=good)
     except FencedError:
         ahead = fence_ahead(claim, environment, LEASE, ports)
         if not ahead:
@@ -177,6 +194,52 @@ def _gone_back(asked: _Asked, ports: Ports) -> WayBack | None:
     finally:
         ports.store.release(claim, beyond=ahead)
     return way
+
+
+def _moved_back(asked: _Asked, underway: Progress | None, claim: Claim, ports: Ports) -> WayBack:
+    """Move the traffic, and write down what that leaves behind.
+
+    Args:
+        underway: the rollout that is broken off by it.
+    """
+    environment, workspace = asked.environment, asked.workspace
+    champion = ports.registry.champion(workspace.model, environment.name)
+    if underway is None or asked.leaves != underway.challenger:
+        check_leaves(asked.leaves, champion)
+    way = way_back(environment, workspace, ports, asked.to)
+    if underway is not None and ports.rollouts is not None:
+        reason = f"{asked.reason}, by {asked.actor}"
+        # Written first: whoever goes on with its run takes no further step.
+        ports.rollouts.keep(claim, aborted(underway, reason, ports.clock.now(), is_bad=True))
+    proof = put_back(claim, way.after, environment, workspace, ports)
+    if underway is not None:
+        turn_back(claim, underway.challenger, ports)
+    if way.after != champion:
+        ports.registry.served(claim, proof, reason=asked.reason, actor=asked.actor, roll_back=True)
+    return way
+
+
+def to_break_off(environment: Environment, workspace: Workspace, ports: Ports) -> Progress | None:
+    """Return the rollout that a way back would break off: one under way, or one whose end was not carried out yet."""
+    if ports.rollouts is None:
+        return None
+    found = ports.rollouts.current(workspace.model, environment.name)
+    if found is not None:
+        return found
+    newest = next(iter(ports.rollouts.ended(workspace.model, environment.name, limit=1)), None)
+    return newest if newest is not None and _is_half_done(newest, environment, ports) else None
+
+
+def _is_half_done(progress: Progress, environment: Environment, ports: Ports) -> bool:
+    """Tell whether a rollout was broken off, and whoever did it was killed before all of that had happened."""
+    number, place = progress.challenger, (progress.model, progress.environment)
+    if progress.ending is not Ending.ABORTED or ports.registry.champion(*place) == number:
+        return False
+    state = ports.endpoints.describe(environment.endpoint)
+    if state is not None and number in state.weights:
+        return True
+    marked = (Standing.ROLLED_BACK, Standing.SERVING)
+    return is_bad(progress) and ports.registry.placement(*place, number).standing not in marked
 
 
 def check_leaves(leaves: int | None, champion: int | None) -> None:

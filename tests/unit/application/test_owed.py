@@ -79,7 +79,7 @@ def test_a_verdict_that_was_edited_releases_nothing() -> None:
 
 @pytest.mark.parametrize("after", [False, True])
 def test_a_rollback_killed_at_any_call_leaves_nothing_split_after_the_next_run(after: bool) -> None:
-    for call in range(1, 40):
+    for call in range(1, 80):
         world = World()
         run(world)
         run(world)

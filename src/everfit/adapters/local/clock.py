@@ -1,6 +1,7 @@
 """The machine's clock."""
 
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta
 
 
 class SystemClock:
@@ -8,3 +9,8 @@ class SystemClock:
 
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+
+def rest(length: timedelta) -> None:
+    """Let that much time pass; a signal ends it early."""
+    time.sleep(length.total_seconds())

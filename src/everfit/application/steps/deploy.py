@@ -1,7 +1,9 @@
 """Put the version behind the same endpoint: stage, shift at once or step by step, look, write down."""
 
+from everfit.application.moving import Moving, moving_of
 from everfit.application.owed import made_ready
-from everfit.application.rollouts import Moving, begun, broken_off, left, look, moving_of
+from everfit.application.rollout_endings import broken_off, left
+from everfit.application.rollouts import begun, look
 from everfit.application.serving import sample_of, served_version
 from everfit.application.step import Answer, AwaitEndpoint, Context, Done, End
 from everfit.domain.errors import RunFailedError
@@ -12,35 +14,37 @@ from everfit.domain.version import Placement, Release, Standing, Version, last_g
 
 def deploy(context: Context) -> Answer:
     """Move the endpoint to the version, once; a second try finds the first one's work."""
-    ports, environment = context.ports, context.environment
+    registry, environment, model = context.ports.registry, context.environment, context.project.model
     number = context.result("register").whole("version")
-    version = ports.registry.version(context.project.model, number)
-    placement = ports.registry.placement(context.project.model, environment.name, number)
-    before = ports.registry.champion(context.project.model, environment.name)
-    proof = release(version, placement)
-    moving = moving_of(context, version, proof, before)
-    found = None if moving is None else moving.rollouts.of_run(context.run.id)
-    if moving is not None and found is not None and found.ending is Ending.ABORTED:
-        return left(moving, found)
+    version, placement = registry.version(model, number), registry.placement(model, environment.name, number)
+    before = registry.champion(model, environment.name)
+    moving = moving_of(context, version, release(version, placement), before)
+    progress = moving.rollouts.of_run(context.run.id) if moving is not None else None
+    if moving is not None and progress is not None and progress.ending is Ending.ABORTED:
+        return left(moving, progress)
     bad = _taken_back(context, before, number) or _withdrawn(context, number)
     late = bad or _stale_comparison(placement, before, number)
-    if moving is not None and found is not None and found.ending is None and late is not None:
-        return broken_off(moving, found, late, is_bad=bad is not None)
     if late is not None:
+        if moving is not None and progress is not None and progress.ending is None:
+            return broken_off(moving, progress, late, is_bad=bad is not None)
         return _left(context, before, number, late)
     answer = None if moving is None else _on_its_way(moving)
-    if answer is not None:
-        return answer
+    return _served(context, version, placement, before) if answer is None else answer
+
+
+def _on_its_way(moving: Moving) -> Answer | None:
+    """Take the version step by step; None when all of the traffic is to move to it now."""
+    progress = begun(moving)
+    return look(moving, progress) if isinstance(progress, Progress) else progress
+
+
+def _served(context: Context, version: Version, placement: Placement, before: int | None) -> Answer:
+    """Give the version all of the traffic, and write it down."""
+    ports, environment, number = context.ports, context.environment, version.number
+    proof = release(version, placement)
     if not _shift(context, version, proof):
         return AwaitEndpoint(endpoint=environment.endpoint)
-    reason = "first version" if before is None else f"passed its gate against version {before}"
-    if context.run.promote is not None:
-        reason = f"promoted: {reason}"
-    if moving is not None:
-        reason = f"{reason}{_by_rollout(moving)}"
-    if placement.approval is not None:
-        reason = f"{reason}; approved by {placement.approval.actor}: {placement.approval.reason}"
-    ports.registry.served(context.claim, proof, reason=reason, actor=context.run.actor)
+    ports.registry.served(context.claim, proof, reason=_reason(context, placement, before), actor=context.run.actor)
     good = last_good(ports.registry.history(context.project.model, environment.name), number)
     keep = [number] if good is None else [number, good]
     ports.endpoints.settle(environment.endpoint, keep, fence=context.claim.fence, back=good)
@@ -54,16 +58,16 @@ def deploy(context: Context) -> Answer:
     )
 
 
-def _on_its_way(moving: Moving) -> Answer | None:
-    """Take the version step by step; None when all of the traffic is to move to it now."""
-    progress = begun(moving)
-    return look(moving, progress) if isinstance(progress, Progress) else progress
-
-
-def _by_rollout(moving: Moving) -> str:
-    """Return what the last step of the rollout was passed by, to be put behind the reason; nothing without one."""
-    progress = moving.rollouts.of_run(moving.context.run.id)
-    return "" if progress is None else f"; passed its rollout: {progress.reason}"
+def _reason(context: Context, placement: Placement, before: int | None) -> str:
+    """Return why the version serves from now on."""
+    reason = "first version" if before is None else f"passed its gate against version {before}"
+    if context.run.promote is not None:
+        reason = f"promoted: {reason}"
+    if placement.approval is not None:
+        reason = f"{reason}; approved by {placement.approval.actor}: {placement.approval.reason}"
+    rollouts = context.ports.rollouts
+    progress = None if rollouts is None else rollouts.of_run(context.run.id)
+    return reason if progress is None else f"{reason}; rollout: {progress.reason}"
 
 
 def _left(context: Context, champion: int | None, number: int, late: str) -> Answer:

@@ -26,7 +26,8 @@ def _forget(context: Context) -> list[int]:
     # An environment that is no longer in the project may still have something that serves.
     names = {*context.project.environments, *(served.environment for served in history)}
     placements = [placement for name in sorted(names) for placement in registry.placements(model, name)]
-    numbers = removable(versions, placements, history, KEPT_VERSIONS)
+    moving = _on_their_way(context)
+    numbers = [each for each in removable(versions, placements, history, KEPT_VERSIONS) if each not in moving]
     gone: list[int] = []
     for number in numbers:
         # It may have been promoted or approved since the list was read.
@@ -38,3 +39,12 @@ def _forget(context: Context) -> list[int]:
         if not registry.holds(digest):
             context.ports.artifacts.delete(digest)
     return gone
+
+
+def _on_their_way(context: Context) -> frozenset[int]:
+    """Return the versions that a rollout under way in any environment gives traffic to."""
+    rollouts, model = context.ports.rollouts, context.project.model
+    if rollouts is None:
+        return frozenset()
+    found = [rollouts.current(model, name) for name in context.project.environments]
+    return frozenset(progress.challenger for progress in found if progress is not None)

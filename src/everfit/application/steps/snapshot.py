@@ -21,7 +21,10 @@ def snapshot(context: Context) -> Answer:
     champion = champion_of(context)
     frozen = freeze(context.workspace, context.environment, champion, context.ports, commit=run.commit)
     pending = pending_in(run.model, context.environment, context.ports)
-    reason = None if run.force else nothing_new(frozen, champion, pending, run.promote)
+    left = turned_back_in(run.model, context.environment, context.ports)
+    reason = None
+    if not run.force:
+        reason = nothing_new(frozen, champion, pending, run.promote) or nothing_but_bad(frozen, left, run.promote)
     if reason is not None:
         return End(outcome=Outcome.SKIPPED, reason=reason, result=frozen)
     return Done(result=frozen)
@@ -107,6 +110,32 @@ def nothing_new(
         f"nothing new to learn from: data, code and configuration are those of version {same.number}, {how}; "
         "use --force to train all the same"
     )
+
+
+def nothing_but_bad(frozen: Mapping[str, object], left: Sequence[Version], promote: int | None) -> str | None:
+    """Say that only a version would come of it that the environment has been rid of, or None when another one would.
+
+    Args:
+        left: versions that were rolled back there.
+        promote: the version whose bytes the run takes; None when it trains.
+    """
+    if promote is not None:
+        is_left = any(version.number == promote for version in left)
+        return f"version {promote} was rolled back here; use --force to bring it back all the same" if is_left else None
+    same = next((version for version in reversed(left) if _is_made_of(frozen, version)), None)
+    if same is None:
+        return None
+    return (
+        f"data, code and configuration are those of version {same.number}, which was rolled back; "
+        "use --force to train all the same"
+    )
+
+
+def turned_back_in(model: str, environment: Environment, ports: Ports) -> Sequence[Version]:
+    """Return the versions that were rolled back in *environment*, oldest first."""
+    placements = ports.registry.placements(model, environment.name)
+    left = {each.version for each in placements if each.standing is Standing.ROLLED_BACK}
+    return [version for version in ports.registry.versions(model) if version.number in left]
 
 
 def _is_made_of(frozen: Mapping[str, object], version: Version) -> bool:

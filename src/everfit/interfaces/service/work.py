@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from threading import Lock
 from typing import Final
 
@@ -56,18 +57,21 @@ class Work:
                     return run
         return None
 
-    def give_back(self, run: Run, *, again: bool) -> None:
+    def give_back(self, run: Run, *, again: bool, after: timedelta | None = None) -> None:
         """Let go of the run.
 
         Args:
             again: whether it could not be gone on with for now; it is put off longer each time.
+            after: when to go on, where that is known; it is put off by no more than this.
         """
         with self._lock:
             self._in_hand.discard(place_of(run))
             # It may have been offered again while it was in hand, as it stood then.
             self._offered = [each for each in self._offered if each.id != run.id]
             tries, _ = self._put_off.pop(run.id, (0, 0.0))
-            if again:
+            if again and after is not None:
+                self._put_off[run.id] = (0, self._seconds() + after.total_seconds())
+            elif again:
                 pause = min(FIRST_PAUSE * 2 ** min(tries, 10), LONGEST_PAUSE)
                 self._put_off[run.id] = (tries + 1, self._seconds() + pause)
 

@@ -6,8 +6,9 @@ from typing import Final
 
 from everfit.application.journal import drive
 from everfit.application.loop import LOOP
-from everfit.application.performing import BAKES
+from everfit.application.performing import BAKES, Patience
 from everfit.application.ports import Catalog, Ports
+from everfit.application.rollouts import next_look
 from everfit.domain.errors import BusyError, EverfitError, FencedError, StateError
 from everfit.domain.run import Run
 from everfit.interfaces.service.log import LOG
@@ -70,11 +71,12 @@ class Worker:
         run = self._work.take()
         if run is None:
             return None
-        again = True
+        again, after = True, None
         try:
             again = not self._has_gone_on(run)
+            after = next_look(self._ports.store.run(run.id), self._ports) if again else None
         finally:
-            self._work.give_back(run, again=again)
+            self._work.give_back(run, again=again, after=after)
             self._settled(place_of(run))
         return 0
 
@@ -89,6 +91,8 @@ class Worker:
         except EverfitError as error:
             LOG.error("%s/%s %s cannot go on: %s", run.model, run.environment, run.id, error)
             return False
+        if next_look(after, self._ports) is not None:
+            return False
         words = "left where it is, for the next start" if after.outcome is None else after.outcome.value
         why = f". {after.reason}" if after.reason else ""
         LOG.info("%s/%s %s: %s%s", run.model, run.environment, run.id, words, why)
@@ -98,7 +102,8 @@ class Worker:
         workspace = self._catalog.workspace(run.model)
         self._progress = LoggedProgress(f"{run.model}/{run.environment} {run.id}")
         ports = replace(self._ports, progress=self._progress)
-        if ports.registry.champion(run.model, run.environment) is not None:
+        is_left = next_look(run, ports) is not None and ports.endpoints.is_stopped()
+        if not is_left and ports.registry.champion(run.model, run.environment) is not None:
             # What serves goes on serving while the next one is made.
             ports.endpoints.start()
-        return drive(run.id, workspace, ports)
+        return drive(run.id, workspace, ports, patience=Patience.CHANGES)
