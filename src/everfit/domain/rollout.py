@@ -5,13 +5,15 @@ Whoever acts on a rollout does, at each look::
 
     decision = decide(progress, evidence, now)
     progress = advanced(progress, decision, evidence.observation, now)
+    progress is kept
     if progress.ending is not None or progress.since is None:
         the endpoint is told shares_of(progress)
         progress = applied(progress, a new observation, now)
-    progress is kept
+        progress is kept
 
-A phase that has not taken effect has no ``since``; it holds until ``applied``. Every part may be repeated after a kill
-at any point. A host that gives other shares than ``shares_of`` says (``is_given``) may be told again.
+It is kept before the endpoint is told, so that nothing gives more than was written down. A phase that has not taken
+effect has no ``since``, and holds until ``applied``. Every part may be repeated after a kill at any point. A host that
+gives other shares than ``shares_of`` says (``is_given``) may be told again.
 """
 
 from everfit.domain.evidence import Comparison, Result

@@ -198,9 +198,7 @@ def _as_latency(finding: Finding, recent: Tally, total: Tally) -> Finding:
     tally = recent if sum(recent.latency.values()) >= FEWEST_REQUESTS else total
     value = tally.quantile(1.0 - SLOWER[rule.name])
     shown = "nothing" if value is None else time_words(value)
-    words = (
-        f"{rule.text}: {shown}, {share_words(finding.value)} of the answers slower than {time_words(rule.threshold)}"
-    )
+    words = f"{rule.text}: {shown}, {share_words(finding.value)} of the answers were slower than the limit"
     return Finding(rule=rule, health=finding.health, value=value, words=words)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from everfit.domain.live import Observation, Quality, Tally, bucket_of
+from everfit.domain.live import Observation, Tally, bucket_of
 from everfit.domain.rollout import Evidence, Order, OrderKind, Progress, advanced, applied, decide, shares_of
 from everfit.domain.rollout_plan import Rollout, Strategy
 
@@ -48,7 +48,3 @@ def looked(progress: Progress, found: Evidence, at: datetime) -> Progress:
 
 def order(kind: OrderKind, at: datetime = NOON) -> Order:
     return Order(kind=kind, actor="ann", reason="so be it", at=at)
-
-
-def no_labels(rows: int = 0) -> Quality:
-    return Quality(rows=rows, metrics={})
