@@ -32,9 +32,9 @@ PLACE = Path(os.environ.get("PEERS", "/tmp/peers"))  # noqa: S108 - a benchmark'
 PACKAGES = {
     "fastapi": ["fastapi", "uvicorn[standard]"],
     "mlserver": ["mlserver"],
-    "bentoml": ["bentoml"],
+    "bentoml": ["bentoml", "uvicorn[standard]"],
     "litserve": ["litserve"],
-    "mlflow": ["mlflow"],
+    "mlflow": ["mlflow", "uvicorn[standard]"],
     "ray": ["ray[serve]"],
 }
 START_PATIENCE = 180.0
@@ -272,7 +272,9 @@ class Running:
             MARK: self._mark,
             "PYTHONPATH": str(HERE / "peer_servers"),
         }
-        if self.peer.environment is None:
+        if self.peer.environment is not None:
+            known["PATH"] = f"{PLACE / self.peer.environment / 'bin'}:{os.environ['PATH']}"
+        else:
             known["PYTHONPATH"] = os.environ.get("PYTHONPATH", "")
             threads = {}
         os.environ.update(PEER_MODEL=str(model))
