@@ -22,7 +22,9 @@ from everfit.adapters.local.heart import ThreadHeart
 from everfit.adapters.local.home import FILE, home_of
 from everfit.adapters.local.ids import TimedIds
 from everfit.adapters.local.jobs import LocalJobs
+from everfit.adapters.local.live_quality import LiveQuality
 from everfit.adapters.local.machine import LocalMachine
+from everfit.adapters.local.offline import rolled_back_offline
 from everfit.adapters.local.project_file import FILE_NAME as PROJECT_FILE
 from everfit.adapters.local.project_file import read_ci_project, read_project
 from everfit.adapters.local.project_template import KINDS, write_template
@@ -57,6 +59,7 @@ from everfit.domain.alert import ChannelKind
 from everfit.domain.ci.generated import GeneratedFile, Standing
 from everfit.domain.ci.project import CiProject
 from everfit.domain.errors import Problem, ProjectError, RequestError
+from everfit.domain.live import Moved
 from everfit.domain.project import Backend, Data, Environment, Project
 from everfit.domain.record import instant
 from everfit.serving.access import HostAccess
@@ -111,6 +114,7 @@ def ports_at(home: Path, settings: Settings, progress: Progress) -> Ports:
 def _ports(home: Path, settings: Settings, progress: Progress, database: Database) -> Ports:
     clock = SystemClock()
     store = SqlRunStore(database, clock)
+    endpoints = LocalEndpoints(home, settings.port, access=_host_access(settings), quality=LiveQuality(home))
     return Ports(
         clock=clock,
         ids=TimedIds(),
@@ -123,12 +127,13 @@ def _ports(home: Path, settings: Settings, progress: Progress, database: Databas
         outbox=SqlOutbox(database, clock),
         channels=_channels(settings),
         registry=SqlRegistry(database, clock),
-        endpoints=LocalEndpoints(home, settings.port, access=_host_access(settings)),
+        endpoints=endpoints,
         machine=LocalMachine(home, database),
         heart=ThreadHeart(store, LEASE),
         progress=progress,
         owner=str(this_process()),
         url=settings.url,
+        traffic=endpoints,
         rollouts=SqlRollouts(database),
         rest=rest,
     )
@@ -162,6 +167,12 @@ def back_up(folder: Path, target: Path, settings: Settings) -> Backup:
     home = state_folder(folder, settings)
     with closing(open_database(home, settings)) as database:
         return write_backup(home, database, target, instant(SystemClock().now()))
+
+
+def roll_back_offline(folder: Path, endpoint: str, actor: str, reason: str, settings: Settings) -> Moved:
+    """Go back to the last good version without the database; whoever reaches that next writes it down."""
+    home, now = state_folder(folder, settings), SystemClock().now()
+    return rolled_back_offline(home, endpoint, actor, reason, now, _host_access(settings))
 
 
 def restore(folder: Path, path: Path, into: Path | None, settings: Settings) -> Restored:

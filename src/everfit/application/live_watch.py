@@ -16,7 +16,7 @@ from everfit.application.ports import Ports
 from everfit.application.releases import roll_back
 from everfit.application.workspace import Workspace
 from everfit.domain.endpoint import EndpointState
-from everfit.domain.errors import EverfitError, FencedError, RefusedError, StateError
+from everfit.domain.errors import BusyError, EverfitError, FencedError, RefusedError, StateError
 from everfit.domain.notice import Notice, NoticeKind
 from everfit.domain.project import Backend, Environment
 from everfit.domain.rollout import Progress
@@ -57,6 +57,9 @@ def watch_live(workspaces: Mapping[str, Workspace], ports: Ports) -> Sequence[Wa
                 found.append(_looked(environment, workspace, ports))
             except StateError:
                 raise
+            except (BusyError, FencedError):
+                # Somebody else changes it right now; there is another look soon.
+                continue
             except EverfitError as error:
                 first = first or error
     if first is not None:

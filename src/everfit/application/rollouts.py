@@ -5,6 +5,7 @@ same look, which finds what is written and what the endpoint really gives, and g
 served before is the registry's champion until the last step has passed, so whatever is broken off goes back to it.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -39,6 +40,8 @@ from everfit.domain.run import Run
 SHORTEST: Final = timedelta(milliseconds=50)
 LONGEST: Final = timedelta(seconds=2)
 """Between two looks: what is worse is to be taken back at once, and a look costs little."""
+PAUSES: Final = 10
+"""How much longer than a look the pause after it is."""
 WAITS: Final = "endpoint:"
 """What such a run waits for begins with this."""
 
@@ -82,11 +85,12 @@ def look(moving: Moving, progress: Progress) -> AwaitEndpoint | End | None:
 
     What fails on the way aborts it; what may pass is looked at again.
     """
+    begun_at = moving.now
     try:
         while progress.ending is None:
             waits = _looked(moving, progress)
             if isinstance(waits, AwaitEndpoint):
-                return waits
+                return replace(waits, again=unhurried(between_looks(progress), moving.now - begun_at))
             progress = waits
     except (FencedError, StateError):
         raise
@@ -97,6 +101,11 @@ def look(moving: Moving, progress: Progress) -> AwaitEndpoint | End | None:
     if progress.ending is Ending.PROMOTED:
         return None
     return left(moving, progress)
+
+
+def unhurried(pause: timedelta, took: timedelta) -> timedelta:
+    """Return the pause, or a longer one after a look that took long, as over labels by the million."""
+    return max(pause, took * PAUSES)
 
 
 def between_looks(progress: Progress) -> timedelta:

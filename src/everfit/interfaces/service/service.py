@@ -12,6 +12,7 @@ from everfit.interfaces.service.chore import Chore
 from everfit.interfaces.service.dispatcher import Dispatcher
 from everfit.interfaces.service.health import HealthBook
 from everfit.interfaces.service.host import HostKeeper
+from everfit.interfaces.service.live import LiveWatch
 from everfit.interfaces.service.log import LOG
 from everfit.interfaces.service.part import Part, Turn
 from everfit.interfaces.service.projects import Projects
@@ -59,6 +60,7 @@ class Service:
             self._part("archive", Chore(installation.archive, DAY).turn),
             self._part("alerts", Teller(self._catalog, self.ports, installation.changes).turn),
             self._part("deadlines", Deadlines(self._catalog, self.ports).turn),
+            self._part("live watch", LiveWatch(self._catalog, self.ports).turn),
         ]
 
     def start(self) -> None:

@@ -1,14 +1,16 @@
 """Takes runs as far as they go, one after the other."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Final
 
 from everfit.application.journal import drive
 from everfit.application.loop import LOOP
 from everfit.application.performing import BAKES, Patience
 from everfit.application.ports import Catalog, Ports
-from everfit.application.rollouts import next_look
+from everfit.application.rollouts import next_look, unhurried
 from everfit.domain.errors import BusyError, EverfitError, FencedError, StateError
 from everfit.domain.run import Run
 from everfit.interfaces.service.log import LOG
@@ -72,9 +74,11 @@ class Worker:
         if run is None:
             return None
         again, after = True, None
+        begun = time.monotonic()
         try:
             again = not self._has_gone_on(run)
-            after = next_look(self._ports.store.run(run.id), self._ports) if again else None
+            pause = next_look(self._ports.store.run(run.id), self._ports) if again else None
+            after = None if pause is None else unhurried(pause, timedelta(seconds=time.monotonic() - begun))
         finally:
             self._work.give_back(run, again=again, after=after)
             self._settled(place_of(run))
