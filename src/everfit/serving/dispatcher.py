@@ -44,7 +44,7 @@ class Dispatcher:
         self._service = service
         self.timeout = timeout
         self._waiting = Waiting()
-        self._gathering = Gathering(service.gather, service.batch)
+        self._gathering = Gathering(service, timeout)
         self._idle: list[Worker] = []
         self._busy: set[Worker] = set()
         self._loop = asyncio.get_running_loop()
@@ -137,7 +137,7 @@ class Dispatcher:
             self._pause = None
         self._gathering.sent(waiting, self.under_way)
         worker = self._idle.pop()
-        most = min(self._service.batch, ceil(waiting / (len(self._idle) + 1))) if worker.can_join else 1
+        most = min(self._gathering.most, ceil(waiting / (len(self._idle) + 1))) if worker.can_join else 1
         calls = self._waiting.take(most)
         self.waits += self._loop.time() - calls[0].since
         self.sent += 1
@@ -149,9 +149,10 @@ class Dispatcher:
 
     def _answers(self, worker: Worker, answers: list[tuple[Call, Reply]]) -> None:
         self.under_way -= len(answers)
+        worker.heard = self._loop.time()
         if not worker.calls:
-            seconds = self._loop.time() - worker.since
-            self._gathering.answered(seconds)
+            seconds = worker.heard - worker.since
+            self._gathering.answered(worker.asked, seconds)
             self._busy_seconds += seconds
             self._busy.discard(worker)
             if worker.is_leaving:
@@ -213,7 +214,7 @@ class Dispatcher:
     def _sweep(self) -> None:
         """End what takes too long."""
         now = self._loop.time()
-        for worker in [worker for worker in self._busy if now - worker.since >= self.timeout]:
+        for worker in [each for each in self._busy if now - each.heard >= self.timeout and not each.is_stuck]:
             worker.is_stuck = True
             worker.kill()
         late = self._waiting.take_late(now)

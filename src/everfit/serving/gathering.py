@@ -8,6 +8,8 @@ all there is, and waits for nobody.
 
 from typing import Final
 
+from everfit.domain.endpoint import Service
+
 FORGETTING: Final = 0.25
 """How much of the callers that did not come back in time is believed to be gone."""
 WORTH: Final = 0.0005
@@ -15,21 +17,31 @@ WORTH: Final = 0.0005
 PART: Final = 1.0
 """How much of a call's time may be waited for."""
 LEARNING: Final = 0.1
+GOOD_TIME: Final = 0.125
+"""Share of the time for an answer that a call may be expected to take."""
 
 
 class Gathering:
     """What was learnt from the requests so far.
 
     Args:
-        longest: seconds that requests may wait for others at most.
-        batch: most requests in one call.
+        timeout: seconds that a call may take.
     """
 
-    def __init__(self, longest: float, batch: int) -> None:
+    def __init__(self, service: Service, timeout: float) -> None:
         self.call = 0.0
-        self._longest = longest
-        self._batch = batch
+        self._longest = service.gather
+        self._batch = service.batch
+        self._timeout = timeout
+        self._each = 0.0
         self._expected = 1.0
+
+    @property
+    def most(self) -> int:
+        """How many requests go into one call: no more than can be expected to be answered in good time."""
+        if not self._each:
+            return self._batch
+        return max(1, min(self._batch, int(GOOD_TIME * self._timeout / self._each)))
 
     def pause(self, waiting: int, under_way: int) -> float:
         """Return for how many seconds those that wait may wait for others; 0 when they should go."""
@@ -45,6 +57,12 @@ class Gathering:
         else:
             self._expected -= FORGETTING * (self._expected - there)
 
-    def answered(self, seconds: float) -> None:
-        """Learn how long a call took."""
-        self.call = seconds if not self.call else self.call + LEARNING * (seconds - self.call)
+    def answered(self, requests: int, seconds: float) -> None:
+        """Learn how long a call with some requests took."""
+        self.call = learnt(self.call, seconds)
+        self._each = learnt(self._each, seconds / requests)
+
+
+def learnt(before: float, seen: float) -> float:
+    """Return a mean in which what was seen long ago counts less and less."""
+    return seen if not before else before + LEARNING * (seen - before)

@@ -53,11 +53,17 @@ class Place:
 
 
 class Worker:
-    """One worker process; ``answered`` and ``ended`` belong to whoever it serves."""
+    """One worker process; ``answered`` and ``ended`` belong to whoever it serves.
+
+    ``asked`` is how many calls it was given last, ``since`` when that was, ``heard`` when it last did anything about
+    that, both in seconds of the event loop's clock.
+    """
 
     def __init__(self, record: WorkerRecord, record_path: Path, place: Place) -> None:
         self.calls: dict[int, Call] = {}
+        self.asked = 0
         self.since = 0.0
+        self.heard = 0.0
         self.hello: Hello | None = None
         self.is_leaving = False
         self.is_stuck = False
@@ -112,7 +118,8 @@ class Worker:
 
     def send(self, calls: Sequence[Call]) -> None:
         """Have it answer calls."""
-        self.since = self._loop.time()
+        self.asked = len(calls)
+        self.since = self.heard = self._loop.time()
         self._send(calls, is_sample=False)
 
     def _send(self, calls: Sequence[Call], *, is_sample: bool) -> None:
@@ -138,8 +145,6 @@ class Worker:
     def _broken(self) -> None:
         self._link = None
         self.kill()
-        if not self.is_over:
-            self._loop.call_later(END_PATIENCE, self._over)
 
     def _over(self) -> None:
         if self.is_over:
@@ -152,9 +157,11 @@ class Worker:
         self.ended(self)
 
     def kill(self) -> None:
-        """End the process and whatever it has started; ``ended`` follows."""
+        """End the process and whatever it has started; ``ended`` follows soon, even if the system does not manage."""
         if self.process is not None:
             self.process.kill()
+        if not self.is_over:
+            self._loop.call_later(END_PATIENCE, self._over)
 
     async def _loaded(self, patience: float) -> None:
         try:
