@@ -126,6 +126,10 @@ class LocalEndpoints:
         fence: int,
     ) -> None:
         """Give staged versions these shares, and copies to *shadows*, in one atomic change."""
+        held = read_desired(self._folder).endpoint(name).claimed(fence).versions
+        missing = [number for number in [*weights, *shadows] if number not in held]
+        if missing:
+            raise RunFailedError(f"Version {missing[0]} is not loaded on {name}. Nothing was changed.")
         self._move(name, fence, lambda endpoint: endpoint.with_weights(weights, releases, shadows).renewed())
 
     def _move(self, name: str, fence: int, move: Move) -> None:
