@@ -161,7 +161,7 @@ class RolloutAtRandom(RuleBasedStateMachine):
 
     def check(self, decision: Decision, after: Progress, observation: Observation) -> None:
         """Hold each decision against what it may be made from."""
-        before = self.progress
+        before = self.before
         is_ordered = bool(before.orders) and before.orders[-1].kind is OrderKind.PROMOTE
         if decision.verdict is Verdict.ADVANCE and not is_ordered:
             assert before.since is not None
