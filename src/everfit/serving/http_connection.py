@@ -54,12 +54,11 @@ class Connection(asyncio.Protocol):
     def __init__(self, service: Service) -> None:
         self._service = service
         self._limits = service.limits.connection
-        self._reader = RequestReader(self, service.limits, service.budget)
+        self._reader = RequestReader(self, service.limits, service, service.budget)
         self._transport: asyncio.Transport | None = None
         self._queue: deque[Exchange] = deque()
         self._whole: deque[Exchange] = deque()
         self._under_way = 0
-        self._since = service.now
         self._unsent = 0
         self._unsent_since = 0.0
         self._is_busy = False
@@ -116,19 +115,13 @@ class Connection(asyncio.Protocol):
         self._is_writable = True
         self._advance()
 
-    def on_part(self) -> None:
-        self._since = self._service.now
-        self._reader.in_window = 0
-
     def on_head(self, exchange: Exchange) -> None:
         self._queue.append(exchange)
         if not exchange.status:
             self._service.admit(exchange)
 
     def on_whole(self, exchange: Exchange) -> None:
-        self._since = self._service.now
-        if not exchange.status:
-            self._whole.append(exchange)
+        self._whole.append(exchange)
 
     def on_answered(self, exchange: Exchange) -> None:
         del exchange
@@ -160,9 +153,10 @@ class Connection(asyncio.Protocol):
         """Hand over what is whole, send what is ready, and stay open or not."""
         if self._transport is None or self._is_ending:
             return
-        self._is_busy = True
-        self._hand_over()
-        while self._send():
+        queue, self._is_busy = self._queue, True
+        if self._whole:
+            self._hand_over()
+        while queue and queue[0].status and self._is_writable and self._send() and self._whole:
             self._hand_over()
         self._is_busy = False
         if self._is_ending:
@@ -171,12 +165,13 @@ class Connection(asyncio.Protocol):
             self._leave()
         elif self._reader.part is Part.BODY:
             self._ask_for_body(self._transport)
-        self._look_at_reading()
+        if len(queue) >= self._limits.pipelined or not self._is_reading:
+            self._look_at_reading()
 
     def _ask_for_body(self, transport: asyncio.Transport) -> None:
         """Tell a caller that waits for it to send the body, once everything before it is answered."""
         exchange = self._reader.exchange
-        if exchange is None or not self._queue or self._queue[0] is not exchange or self._reader.has_body:
+        if exchange is None or not self._queue or self._queue[0] is not exchange or self._reader.received:
             return
         if exchange.headers.pop(b"expect", None) is not None and not exchange.is_old:
             transport.write(CONTINUE)
@@ -203,13 +198,13 @@ class Connection(asyncio.Protocol):
             head = exchange.head(self._service.date, closes=closes)
             body = b"" if exchange.method == "HEAD" else exchange.answer_body
             pieces += (head, body) if len(body) > SMALL else (head + body,)
-        if not pieces or self._transport is None:
+        if self._transport is None:
             return False
         if len(pieces) == 1:
             self._transport.write(pieces[0])
         else:
             self._transport.writelines(pieces)
-        self._since = self._service.now
+        self._reader.since = self._service.now
         if closes:
             self._leave()
         return not closes
@@ -217,7 +212,7 @@ class Connection(asyncio.Protocol):
     def _leave(self) -> None:
         """Close once everything is written; what the caller still sends is taken for a while, or it could not read."""
         transport, self._is_ending = self._transport, True
-        self._since = self._service.now
+        self._reader.since = self._service.now
         for exchange in self._whole:
             exchange.release()
         self._queue.clear()
@@ -240,7 +235,7 @@ class Connection(asyncio.Protocol):
         if reads is not self._is_reading:
             self._is_reading = reads
             if reads:
-                self._since = self._service.now
+                self._reader.since = self._service.now
                 transport.resume_reading()
             else:
                 transport.pause_reading()
@@ -250,13 +245,13 @@ class Connection(asyncio.Protocol):
         transport, now, limits = self._transport, self._service.now, self._limits
         if transport is None or self._is_stalled(transport):
             return
-        waited = now - self._since
+        waited = now - self._reader.since
         match self._reader.part:
             case _ if self._is_ending:
                 if waited > limits.linger.total_seconds() and not self._unsent:
                     transport.abort()
             case _ if not self._is_reading:
-                self._since = now
+                self._reader.since = now
             case Part.HEAD if waited > limits.head_time.total_seconds():
                 self._time_out("The head of the request took too long.")
             case Part.BODY if waited > limits.body_window.total_seconds():
@@ -269,7 +264,7 @@ class Connection(asyncio.Protocol):
     def _look_at_body(self) -> None:
         if self._reader.in_window < self._limits.body_least:
             self._time_out("The body of the request comes too slowly.")
-        self.on_part()
+        self._reader.since, self._reader.in_window = self._service.now, 0
 
     def _time_out(self, words: str) -> None:
         self._refuse(RefusedError(408, words, "RequestTimeout"))

@@ -42,43 +42,26 @@ class Exchange:
         method: in capitals.
         target: as it stands in the request line.
         headers: by name in small letters.
-        keeps_alive: whether the caller wants the connection to stay open.
     """
 
-    __slots__ = (
-        "answer_body",
-        "answer_headers",
-        "answer_type",
-        "body",
-        "budget",
-        "headers",
-        "held",
-        "is_handed_over",
-        "is_old",
-        "keeps_alive",
-        "method",
-        "owner",
-        "status",
-        "target",
-        "work",
-    )
+    # What is usual stands in the class: most requests are small, and thousands come in a second.
+    body = b""
+    held = 0
+    budget: Budget | None = None
+    keeps_alive = True
+    is_old = False
+    is_handed_over = False
+    work: "Callable[[Exchange], None] | None" = None
+    status = 0
+    answer_body = b""
+    answer_type = USUAL_TYPE
+    answer_headers = ""
 
     def __init__(self, owner: Owner, method: str, target: bytes, headers: dict[bytes, bytes]) -> None:
         self.owner = owner
         self.method = method
         self.target = target
         self.headers = headers
-        self.body = b""
-        self.held = 0
-        self.budget: Budget | None = None
-        self.keeps_alive = True
-        self.is_old = False
-        self.is_handed_over = False
-        self.work: Callable[[Exchange], None] | None = None
-        self.status = 0
-        self.answer_body = b""
-        self.answer_type = USUAL_TYPE
-        self.answer_headers = ""
 
     def header(self, name: bytes) -> str | None:
         """Return the value of a header, given its name in small letters."""
@@ -111,7 +94,9 @@ class Exchange:
         self.answer_body = body
         self.answer_type = content_type if content_type.isprintable() else "application/octet-stream"
         self.answer_headers = headers
-        self.release()
+        self.body = b""
+        if self.held:
+            self.release()
         self.owner.on_answered(self)
 
     def show(self, document: object, status: int = 200, headers: str = "") -> None:

@@ -38,69 +38,84 @@ class RefusedError(Exception):
 class Receiver(Owner, Protocol):
     """What takes the requests; the connection."""
 
-    def on_part(self) -> None:
-        """Note that another part of a request begins."""
-        ...
-
     def on_head(self, exchange: Exchange) -> None:
         """Take a request of which the body is to come; one that is answered at once needs none."""
         ...
 
     def on_whole(self, exchange: Exchange) -> None:
-        """Take the same request when its body is there."""
+        """Take the same request, unanswered, when its body is there."""
         ...
+
+
+class Times(Protocol):
+    """What tells the time."""
+
+    now: float
 
 
 class RequestReader:
     """Reads one request after the other.
 
     Args:
+        times: in seconds, while the host runs.
         budget: counts large bodies.
     """
 
-    def __init__(self, receiver: Receiver, limits: Limits, budget: Budget) -> None:
+    def __init__(self, receiver: Receiver, limits: Limits, times: Times, budget: Budget) -> None:
         self.part = Part.NOTHING
+        self.since = times.now
         self.exchange: Exchange | None = None
         self.in_window = 0
+        self.received = 0
         self.is_over = False
         self._receiver = receiver
-        self._limits = limits
+        self._limits = limits.connection
+        self._most_body = limits.body
+        self._times = times
         self._budget = budget
         self._parser: HttpRequestParser | None = HttpRequestParser(self)
-        self._messages = 0
+        self._fed = 0
         self._head = 0
+        self._heads = 0
         self._target = b""
         self._headers: dict[bytes, bytes] = {}
         self._pieces: list[bytes] = []
-        self._received = 0
         self._is_replayed = False
 
     def feed(self, data: bytes) -> RefusedError | None:
         """Read on; return why nothing more is read, if that is so."""
-        part, before = self.part, self._messages
+        part, heads = self.part, self._heads
+        self._fed = len(data)
         try:
-            self._parse(data)
+            if self._parser is not None:
+                self._parser.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            return self._go_on(memoryview(data)[cast("int", upgrade.args[0]) :])
         except HttpParserError as error:
             return None if self.is_over else reason(error)
-        if self.part is Part.HEAD and part is Part.HEAD and before == self._messages:
+        if self.part is Part.HEAD and part is not Part.BODY and self._heads == heads:
             # The parser tells of a header only when that has ended, which one without end never does.
             self._head += len(data)
-        return self._too_large() if self._head > self._limits.connection.head else None
+            return self._too_large() if self._head > self._limits.head else None
+        return None
 
-    def _parse(self, data: bytes) -> None:
-        while self._parser is not None:
+    def _go_on(self, rest: memoryview) -> RefusedError | None:
+        """Read the body of a request that asked for another protocol, and what comes behind it.
+
+        Nothing is upgraded here. The parser leaves such a body unread, so another one is told which body to expect.
+        """
+        while self.exchange is not None:
+            self._parser, self._is_replayed = HttpRequestParser(self), True
             try:
-                self._parser.feed_data(data)
+                self._parser.feed_data(framing(self.exchange.headers))
+                self._parser.feed_data(rest)
             except HttpParserUpgrade as upgrade:
-                # Nothing is upgraded here. The parser leaves the body of such a request unread, so another one is
-                # told which body to expect.
-                if self.exchange is None or self.exchange.method == "CONNECT":
-                    raise
-                data = data[cast("int", upgrade.args[0]) :]
-                self._parser, self._is_replayed = HttpRequestParser(self), True
-                self._parser.feed_data(framing(self._headers))
+                rest = rest[cast("int", upgrade.args[0]) :]
+            except HttpParserError as error:
+                return None if self.is_over else reason(error)
             else:
-                return
+                return None
+        return None
 
     def drop(self) -> Exchange | None:
         """Read no further; return the request that stays unfinished."""
@@ -114,50 +129,41 @@ class RequestReader:
         """Let go of the parser, which holds this object, so that both go at once."""
         self._parser = None
 
-    @property
-    def has_body(self) -> bool:
-        """Whether some of the body has come."""
-        return self._received > 0
-
-    def on_message_begin(self) -> None:
-        """Begin a request."""
-        if self._is_replayed:
-            return
-        self._messages += 1
-        self.part = Part.HEAD
-        self._head = 0
-        self._target = b""
-        self._headers = {}
-        self._receiver.on_part()
-
     def on_url(self, target: bytes) -> None:
-        """Take a piece of the target."""
-        if not self._is_replayed:
+        """Take a piece of the target, which comes first of all."""
+        if self.part is Part.NOTHING:
+            self.part = Part.HEAD
+            self.since = self._times.now
+            self._target = target
+            self._headers = {}
+        elif not self._is_replayed:
             self._target += target
-            self._count(len(target))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header."""
-        self._count(len(name) + len(value) + 4)
-        if self.part is not Part.HEAD:
+        if self.exchange is not None:
             # What comes behind a body in chunks, or is told a second time, says nothing.
+            self._head += len(name) + len(value)
+            if self._head > self._limits.head:
+                raise self._too_large()
             return
         name = name.lower()
-        if name in self._headers:
+        headers = self._headers
+        if name in headers:
             if name in NEVER_TWICE:
                 raise RefusedError(400, f"The header {name.decode('latin-1')} comes twice.")
-            value = self._headers[name] + b", " + value
-        self._headers[name] = value
-        if len(self._headers) > self._limits.connection.headers:
-            raise RefusedError(431, f"A request may have {self._limits.connection.headers} headers at most.")
+            value = headers[name] + b", " + value
+        headers[name] = value
 
-    def _count(self, size: int) -> None:
-        self._head += size
-        if self._head > self._limits.connection.head:
+    def _check_head(self, headers: dict[bytes, bytes]) -> None:
+        size = len(self._target) + sum(len(name) + len(value) + 4 for name, value in headers.items())
+        if size > self._limits.head:
             raise self._too_large()
+        if len(headers) > self._limits.headers:
+            raise RefusedError(431, f"A request may have {self._limits.headers} headers at most.")
 
     def _too_large(self) -> RefusedError:
-        most = self._limits.connection.head
+        most = self._limits.head
         return RefusedError(431, f"The request line and the headers may have {most} bytes together at most.")
 
     def on_headers_complete(self) -> None:
@@ -165,71 +171,91 @@ class RequestReader:
         parser, headers = self._parser, self._headers
         if self._is_replayed or parser is None:
             return
+        # Few headers that came in one small piece cannot be too large.
+        if self._head + self._fed > self._limits.head or len(headers) > self._limits.headers:
+            self._check_head(headers)
+        self._heads += 1
         exchange = Exchange(self._receiver, parser.get_method().decode("ascii"), self._target, headers)
-        exchange.keeps_alive = parser.should_keep_alive()
+        if not parser.should_keep_alive():
+            exchange.keeps_alive = False
         if b"connection" in headers or not exchange.keeps_alive:
             exchange.is_old = is_old(parser.get_http_version(), headers)
-        if not exchange.is_old and b"host" not in headers:
+        if b"host" not in headers and not exchange.is_old:
             raise RefusedError(400, "A request of HTTP/1.1 names its Host.")
-        coding = headers.get(b"transfer-encoding")
-        if coding is not None and coding.lower() != b"chunked":
+        if exchange.method == "CONNECT":
+            raise RefusedError(405, "Nothing is tunnelled here.", "MethodNotAllowed")
+        if b"transfer-encoding" in headers and headers[b"transfer-encoding"].lower() != b"chunked":
             raise RefusedError(501, "The only Transfer-Encoding that is read here is chunked.")
         self.part, self.exchange = Part.BODY, exchange
-        self._received = 0
-        self._receiver.on_part()
-        self._begin(exchange, int(headers.get(b"content-length", b"0")))
+        self.received = self.in_window = self._head = 0
+        length = int(headers[b"content-length"]) if b"content-length" in headers else 0
+        if length > SMALL or b"expect" in headers:
+            self._begin_large(exchange, headers, length)
+        else:
+            self._receiver.on_head(exchange)
 
-    def _begin(self, exchange: Exchange, length: int) -> None:
-        expects = exchange.headers.get(b"expect")
-        if length > self._limits.body:
+    def _begin_large(self, exchange: Exchange, headers: dict[bytes, bytes], length: int) -> None:
+        if length > self._most_body:
             self._refuse_body(exchange)
-        elif expects is not None and expects.lower() != CONTINUED:
+        elif b"expect" in headers and headers[b"expect"].lower() != b"100-continue":
             exchange.fail("ValidationError", 417, "The only expectation that is met here is 100-continue.")
         self._receiver.on_head(exchange)
         # A body that nobody wants is read over when it is short; for a long one the connection ends.
-        if exchange.status and (length > SMALL or expects is not None):
+        if exchange.status:
             exchange.keeps_alive = False
 
     def on_body(self, piece: bytes) -> None:
         """Take a piece of the body."""
-        exchange = self.exchange
-        self._received += len(piece)
-        self.in_window += len(piece)
+        exchange, size = self.exchange, len(piece)
         if exchange is None:
             return
-        if not exchange.status:
+        is_first = not self.received
+        self.received += size
+        self.in_window += size
+        if is_first:
+            exchange.body = piece
+        else:
             self._pieces.append(piece)
-            if self._received > SMALL:
-                self._hold(exchange)
-        if exchange.status and self._received > SMALL:
-            exchange.keeps_alive = False
-            self._pieces.clear()
-            raise RefusedError(413, "The request was refused before its body had come.")
+        if self.received > SMALL or exchange.status:
+            self._look_at_body(exchange)
 
-    def _hold(self, exchange: Exchange) -> None:
-        if self._received > self._limits.body:
-            self._refuse_body(exchange)
-        elif not exchange.hold(self._budget, self._received):
-            words = "The bodies of the requests under way are too large together; try again."
-            exchange.keeps_alive = False
-            exchange.fail("ServiceUnavailable", 503, words)
+    def _look_at_body(self, exchange: Exchange) -> None:
+        if not exchange.status:
+            if self.received > self._most_body:
+                self._refuse_body(exchange)
+            elif not exchange.hold(self._budget, self.received):
+                words = "The bodies of the requests under way are too large together; try again."
+                exchange.fail("ServiceUnavailable", 503, words)
+        if exchange.status:
+            exchange.release()
+            self._pieces.clear()
+            if self.received > SMALL:
+                raise RefusedError(413, "The request was refused before its body had come.")
 
     def _refuse_body(self, exchange: Exchange) -> None:
-        exchange.fail("ValidationError", 413, f"The body is larger than {self._limits.body} bytes; send less at once.")
+        exchange.fail("ValidationError", 413, f"The body is larger than {self._most_body} bytes; send less at once.")
 
     def on_message_complete(self) -> None:
         """Hand the whole request over."""
-        exchange, parser = self.exchange, self._parser
-        if exchange is None or parser is None or (b"upgrade" in self._headers and parser.should_upgrade()):
+        exchange = self.exchange
+        if exchange is None or (b"upgrade" in exchange.headers and self._is_upgrade()):
             return
         self.exchange, self.part, self._is_replayed = None, Part.NOTHING, False
-        self.is_over = not exchange.keeps_alive
+        self.since = self._times.now
+        if not exchange.keeps_alive:
+            self.is_over = True
+        if exchange.status:
+            return
         if self._pieces:
-            exchange.body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+            exchange.body = b"".join([exchange.body, *self._pieces])
             self._pieces = []
-        if len(exchange.body) > self._limits.body:
+        if self.received > self._most_body:
             self._refuse_body(exchange)
-        self._receiver.on_whole(exchange)
+        else:
+            self._receiver.on_whole(exchange)
+
+    def _is_upgrade(self) -> bool:
+        return self._parser is not None and self._parser.should_upgrade()
 
 
 def is_old(version: str, headers: dict[bytes, bytes]) -> bool:
@@ -255,6 +281,4 @@ def reason(error: HttpParserError) -> RefusedError:
     if isinstance(error, HttpParserCallbackError) and inner is not None:
         # A mistake of ours: it must be seen.
         raise inner
-    if isinstance(error, HttpParserUpgrade):
-        return RefusedError(405, "Nothing is tunnelled here.", "MethodNotAllowed")
     return RefusedError(400, f"This is not HTTP/1.1 as it has to be: {error}.")
