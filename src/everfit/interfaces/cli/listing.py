@@ -49,6 +49,11 @@ def show_plan(plan: Json) -> None:
     screen.print(f"A run of {escaped(plan['model'])} in {escaped(plan['environment'])} would {escaped(plan['would'])}:")
     screen.print(f"  {escaped(plan['reason'])}")
     show_change(screen, {"new_rows": None, **object_of(plan.get("change"))}, str(plan["would"]))
+    rollout = plan.get("rollout")
+    if plan["would"] != "skip" and isinstance(rollout, list) and rollout:
+        screen.print("  What passes its gate would take the traffic so:")
+        for line in cast("list[object]", rollout):
+            screen.print(f"    {escaped(line)}")
     screen.print("No run was started, and nothing that serves was changed.")
 
 
@@ -85,6 +90,8 @@ def _show_environment(screen: "Console", each: Json, *, is_served: bool) -> None
         screen.print(f"    [red]{escaped(endpoint['trouble'])}[/]")
     elif endpoint["url"] and each["champion"] is not None:
         screen.print(f"    answers at {escaped(endpoint['url'])}")
+    for words in _live(each):
+        screen.print(f"    {words}")
     waiting = cast("Sequence[object]", each["waits_for_approval"])
     if waiting:
         decide = f"look: everfit why {waiting[0]}; decide: everfit approve {waiting[0]} --env {name} (or reject)"
@@ -98,6 +105,34 @@ def _show_environment(screen: "Console", each: Json, *, is_served: bool) -> None
     if last and last["run"] != unfinished.get("run"):
         why = "" if last["reason"] is None else f": {escaped(shortened(last['reason']))}"
         screen.print(f"    last run {last['run']}: {styled(last['outcome'])}{why}")
+
+
+def _live(each: Json) -> Iterator[str]:
+    """Yield what the versions do with live traffic, and how a rollout and the watch stand."""
+    for row in objects_of(each.get("live") or ()):
+        if row["share"] or row["is_shadow"]:
+            yield live_words(row)
+    rollout, watch = object_of(each.get("rollout")), object_of(each.get("watch"))
+    if rollout:
+        words = f"{escaped(rollout['words'])}; more: everfit rollout"
+        yield f"[yellow]rollout of version {rollout['challenger']}[/]: {words}"
+    if watch:
+        ill = [escaped(rule["words"]) for rule in objects_of(watch["rules"]) if rule["health"] == "breached"]
+        silent = [escaped(rule["rule"]) for rule in objects_of(watch["rules"]) if rule["health"] == "no data"]
+        words = "; ".join(ill) or (f"no data yet for {', '.join(silent)}" if silent else "every rule holds")
+        yield f"watched until {moment(watch['until'])} UTC: {words}"
+
+
+def live_words(row: Json) -> str:
+    """Return in one sentence what a version did in the last five minutes."""
+    share = "a copy of every request" if row["is_shadow"] else f"{100 * float(str(row['share'])):.4g}% of the traffic"
+    if row["error_rate"] is None:
+        return f"version {row['version']} takes {share}; no request in the last five minutes"
+    p50, p99 = (1000 * float(str(row[name] or 0.0)) for name in ("p50", "p99"))
+    return (
+        f"version {row['version']} takes {share}: {float(str(row['rate'])):.3g} requests a second, "
+        f"{100 * float(str(row['error_rate'])):.3g}% errors, p50 {p50:.3g} ms, p99 {p99:.3g} ms"
+    )
 
 
 def _under_way(run: Json, environment: str, *, is_served: bool) -> str:

@@ -35,6 +35,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "reject": ("release", "Turn away a version that waits for approval."),
     "promote": ("release", "Take a version's very bytes from one environment to another."),
     "rollback": ("release", "Go back to the last version that served well."),
+    "rollout": ("rollout", "Show how a version takes its traffic step by step; pause, promote or abort it."),
     "predict": ("predict", "Send a request to the endpoint."),
     "down": ("project", "Stop the endpoint host."),
     "doctor": ("doctor", "Examine the installation and say what to mend."),
@@ -50,7 +51,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "completion": ("project", "Print the completion script of a shell."),
 }
 
-CHANGING: Final = ("run", "approve", "promote", "rollback", "demo")
+CHANGING: Final = ("run", "approve", "promote", "rollback", "rollout", "demo")
 
 
 class LazyGroup(click.Group):

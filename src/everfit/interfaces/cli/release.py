@@ -8,8 +8,9 @@ import click
 
 from everfit.application.releases import Decision, decide, latest_pending, newer_champion, roll_back, way_back
 from everfit.application.retraining import Request, environment_of, retrain
-from everfit.domain.errors import BusyError, IllegalMoveError
-from everfit.domain.project import Environment
+from everfit.bootstrap import open_workspace, roll_back_offline
+from everfit.domain.errors import BusyError, IllegalMoveError, RequestError
+from everfit.domain.project import Backend, Environment
 from everfit.domain.version import Standing
 from everfit.interfaces.cli import exit_codes
 from everfit.interfaces.cli.options import (
@@ -27,6 +28,7 @@ from everfit.interfaces.cli.progress import Bar
 from everfit.interfaces.cli.run import finish, show_preview, watcher, with_adopted
 from everfit.interfaces.cli.telling import tell_now
 from everfit.interfaces.cli.version_number import VERSION
+from everfit.settings import read_settings
 
 
 def _decide(  # noqa: PLR0913 - one argument an option
@@ -166,6 +168,7 @@ def promote_command(version: int | None, folder: Path, environment: str, *, as_j
 @click.option("--to", "version", type=VERSION, help="A version that has served; default: the last good one.")
 @click.option("--reason", default="rolled back by hand", help="Why, for the records.")
 @click.option("--as", "actor", help="Your name, for the records; default: the user who calls.")
+@click.option("--offline", is_flag=True, help="Ask the endpoint host alone, where the database cannot be reached.")
 def rollback_command(  # noqa: PLR0913 - one argument an option
     folder: Path,
     environment: str | None,
@@ -175,8 +178,13 @@ def rollback_command(  # noqa: PLR0913 - one argument an option
     *,
     as_json: bool,
     dry_run: bool,
+    offline: bool,
 ) -> int:
     """Put the last version that served well back behind the endpoint, after verifying its bytes."""
+    if offline:
+        if version is not None or dry_run:
+            raise click.UsageError("--offline goes to the last good version, at once: leave out --to and --dry-run.")
+        return _offline(folder, environment, actor, reason, as_json=as_json)
     project = opened(folder, environment=environment)
     place = environment_of(project.workspace, environment)
     if dry_run:
@@ -199,4 +207,30 @@ def rollback_command(  # noqa: PLR0913 - one argument an option
     else:
         would = "would go" if dry_run else "went"
         print(f"{place.endpoint} {would} from version {way.before} back to version {way.after}.")
+    return exit_codes.OK
+
+
+def _offline(folder: Path, environment: str | None, actor: str | None, reason: str, *, as_json: bool) -> int:
+    """Go back without the database, which may be gone: the project file and the host's folder tell enough."""
+    settings = read_settings()
+    workspace = open_workspace(folder, settings, needs_variables=False)
+    place = environment_of(workspace, environment)
+    if place.backend is not Backend.LOCAL:
+        raise RequestError(f"{place.name} is on AWS, whose own console or command line goes back without Everfit.")
+    moved = roll_back_offline(Path(workspace.folder), place.endpoint, actor or settings.actor, reason, settings)
+    if as_json:
+        print_json(
+            {
+                "environment": place.name,
+                "endpoint": place.endpoint,
+                "from": moved.before,
+                "to": moved.after,
+                "dry_run": False,
+            }
+        )
+    else:
+        print(
+            f"{place.endpoint} went from version {moved.before} back to version {moved.after}. The history has it as "
+            "soon as the database can be reached."
+        )
     return exit_codes.OK

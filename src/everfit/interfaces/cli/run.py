@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from everfit.application.adoption import adopt
+from everfit.application.live_overview import plan_words
 from everfit.application.overview import run_report
 from everfit.application.preview import preview
 from everfit.application.retraining import Request, environment_of, resume, retrain, unfinished
@@ -90,7 +91,9 @@ def with_adopted(request: Request, folder: Path, project: Opened) -> Request:
 
 def show_preview(request: Request, project: Opened, *, as_json: bool) -> int:
     """Show what a run would do."""
-    plan = preview(request, project.workspace, project.ports)
+    place = environment_of(project.workspace, request.environment)
+    rollout = plan_words(place, project.workspace, project.ports)
+    plan = {**preview(request, project.workspace, project.ports), "rollout": rollout}
     print_json(plan) if as_json else show_plan(plan)
     return exit_codes.OK
 
