@@ -16,6 +16,7 @@ import joblib
 import pandas
 from models import FEATURES, ROWS, fitted, rows
 
+from everfit.serving.batching import Batcher
 from everfit.serving.frames import Request
 from everfit.serving.handlers import LoadedModel, load
 
@@ -69,11 +70,10 @@ def stages(loaded: LoadedModel, request: Request) -> list[float]:
 
 def batched(loaded: LoadedModel, some: list[Request]) -> float:
     """Return the seconds for a request of a batch."""
-    try:
-        from everfit.serving.batching import answered_together  # noqa: PLC0415 - the measure is older than the module
-    except ImportError:
-        return timed(lambda: [loaded.invoke(one.body, one.content_type, one.accept) for one in some]) / len(some)
-    return timed(lambda: list(answered_together(loaded, some))) / len(some)
+    batcher = Batcher(loaded)
+    batcher.learn(some[0])
+    named = list(enumerate(some))
+    return timed(lambda: list(batcher.answers(named))) / len(some)
 
 
 def models(folder: Path) -> dict[str, LoadedModel]:

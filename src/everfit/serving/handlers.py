@@ -3,6 +3,7 @@
 Runs in the model's own interpreter: nothing but the standard library is imported before a model needs it.
 """
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -10,7 +11,7 @@ from typing import Any, cast
 from everfit.serving.answer_body import as_json, preferred, write_answer
 from everfit.serving.errors import UnreadableRequestError, UnusableModelError
 from everfit.serving.model_files import load_model_file
-from everfit.serving.predictors import predict
+from everfit.serving.predictors import is_row_by_row, predict
 from everfit.serving.request_body import as_text, finished, parse_request
 from everfit.serving.user_script import UserScript, failure_text, find_script, import_script, open_code_folder
 
@@ -59,6 +60,17 @@ class LoadedModel:
         wanted = preferred(accept)
         return answered(self._call("output_fn", prediction, wanted), wanted)
 
+    @property
+    def one_by_one(self) -> str | None:
+        """Why requests cannot share a call of the model, as far as that is known without asking it."""
+        if self.has("transform_fn"):
+            return "transform_fn answers whole requests."
+        if self.script is not None and not self.script.batches:
+            return f"{self.script.name} says BATCH = False."
+        if not self.has("predict_fn") and not is_row_by_row(self.model):
+            return f"A {type(self.model).__name__} predicts from all rows of a request."
+        return None
+
     def has(self, handler: str) -> bool:
         """Whether the user's script defines the handler."""
         return self.script is not None and self.script.has(handler)
@@ -98,9 +110,16 @@ def load(model: str, script: str | None) -> LoadedModel:
     open_code_folder(folder, path)
     user_script = None if path is None else import_script(path, folder)
     if user_script is None or not user_script.has("model_fn"):
-        return LoadedModel(model=load_model_file(folder), script=user_script)
+        return ready(load_model_file(folder), user_script)
     try:
         loaded = user_script.call("model_fn", str(folder))
     except (Exception, SystemExit) as error:  # whatever the user's code does wrong, the model is not loaded
         raise UnusableModelError(f"model_fn failed: {failure_text(error, folder / 'code')}") from error
-    return LoadedModel(model=loaded, script=user_script)
+    return ready(loaded, user_script)
+
+
+def ready(model: Any, script: UserScript | None) -> LoadedModel:
+    """Return a model that was loaded."""
+    # Said at every request that has no names; the default handlers take such rows by their place.
+    warnings.filterwarnings("ignore", message="X does not have valid feature names")
+    return LoadedModel(model=model, script=script)

@@ -19,15 +19,25 @@ class Prediction:
     labels: Any = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predictor:
+    """How models of one package are asked.
+
+    Args:
+        is_row_by_row: whether a row's prediction can be the same whichever other rows are asked with it.
+    """
+
+    ask: Callable[[Any, Any], Prediction]
+    is_row_by_row: bool = True
+
+
 def predict(rows: Any, model: Any) -> Prediction:
     """Ask the model, in the way that its package wants it."""
     if isinstance(model, Prediction):
         return model
-    family = type(model).__module__.partition(".")[0]
-    name = f"{family}.{type(model).__name__}"
-    for known in (name, family):
-        if known in PREDICTORS:
-            return PREDICTORS[known](rows, model)
+    known = predictor_of(model)
+    if known is not None:
+        return known.ask(rows, model)
     if hasattr(model, "signatures"):
         return predict_saved_model(rows, model)
     if hasattr(model, "predict"):
@@ -36,7 +46,25 @@ def predict(rows: Any, model: Any) -> Prediction:
         return predict_torch(rows, model)
     if callable(model):
         return Prediction(values=model(rows))
-    raise UnreadableRequestError(f"A {name} cannot predict; write a predict_fn.", status=500)
+    raise UnreadableRequestError(f"A {names_of(model)[1]} cannot predict; write a predict_fn.", status=500)
+
+
+def names_of(model: Any) -> tuple[str, str]:
+    """Return the package that the model comes from, and its class with the package."""
+    family = type(model).__module__.partition(".")[0]
+    return family, f"{family}.{type(model).__name__}"
+
+
+def predictor_of(model: Any) -> Predictor | None:
+    """Return how models of this package are asked, if that is special."""
+    family, name = names_of(model)
+    return PREDICTORS.get(name) or PREDICTORS.get(family)
+
+
+def is_row_by_row(model: Any) -> bool:
+    """Whether the default handlers may ask the model for the rows of several requests at once."""
+    known = predictor_of(model)
+    return known is None or known.is_row_by_row
 
 
 def arranged(rows: Any, names: Any) -> Any:
@@ -197,13 +225,14 @@ def predict_onnx(rows: Any, model: Any) -> Prediction:
     )
 
 
-PREDICTORS: Final[dict[str, Callable[[Any, Any], Prediction]]] = {
-    "xgboost.Booster": predict_xgboost,
-    "lightgbm.Booster": predict_lightgbm,
-    "onnxruntime": predict_onnx,
-    "prophet": predict_prophet,
-    "statsmodels": predict_statsmodels,
-    "torch": predict_torch,
-    "keras": predict_keras,
-    "tensorflow": predict_saved_model,
+PREDICTORS: Final = {
+    "xgboost.Booster": Predictor(ask=predict_xgboost),
+    "lightgbm.Booster": Predictor(ask=predict_lightgbm),
+    "onnxruntime": Predictor(ask=predict_onnx),
+    # Both put the rows into the order of time, or take their number alone.
+    "prophet": Predictor(ask=predict_prophet, is_row_by_row=False),
+    "statsmodels": Predictor(ask=predict_statsmodels, is_row_by_row=False),
+    "torch": Predictor(ask=predict_torch),
+    "keras": Predictor(ask=predict_keras),
+    "tensorflow": Predictor(ask=predict_saved_model),
 }

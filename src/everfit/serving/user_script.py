@@ -25,11 +25,16 @@ class Context:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserScript:
-    """The handlers that a script defines; those it leaves out have defaults."""
+    """The handlers that a script defines; those it leaves out have defaults.
+
+    Args:
+        batches: False when the script says ``BATCH = False``: each request is then asked in a call of its own.
+    """
 
     name: str
     handlers: Mapping[str, Callable[..., Any]]
     context: Context
+    batches: bool = True
 
     def has(self, handler: str) -> bool:
         """Whether the script defines the handler."""
@@ -70,11 +75,8 @@ def find_script(model: Path, script: str | None) -> Path | None:
 def import_script(path: Path, model: Path) -> UserScript:
     """Import the script and return its handlers."""
     name = path.relative_to(model / "code").as_posix()
-    handlers = {
-        handler: function
-        for handler in HANDLERS
-        if callable(function := getattr(import_module(path, name), handler, None))
-    }
+    module = import_module(path, name)
+    handlers = {handler: function for handler in HANDLERS if callable(function := getattr(module, handler, None))}
     if not handlers:
         raise UnusableModelError(f"{name} defines none of the handlers {', '.join(HANDLERS)}.")
     pieces = sorted(handlers.keys() & {"input_fn", "predict_fn", "output_fn"})
@@ -83,7 +85,8 @@ def import_script(path: Path, model: Path) -> UserScript:
             f"{name} defines transform_fn and {', '.join(pieces)}: keep transform_fn alone or the others."
         )
     context = Context(system_properties=MappingProxyType({"model_dir": str(model), "gpu_id": None}))
-    return UserScript(name=name, handlers=MappingProxyType(handlers), context=context)
+    batches = getattr(module, "BATCH", True) is not False
+    return UserScript(name=name, handlers=MappingProxyType(handlers), context=context, batches=batches)
 
 
 def import_module(path: Path, name: str) -> Any:

@@ -15,8 +15,10 @@ import threading
 import traceback
 from contextlib import suppress
 from queue import SimpleQueue
+from time import perf_counter
 from typing import Any, BinaryIO, Final, cast
 
+from everfit.serving.batching import Batcher
 from everfit.serving.frames import (
     Batch,
     BrokenFrameError,
@@ -30,10 +32,12 @@ from everfit.serving.frames import (
     encoded_hello,
     read_frame,
 )
-from everfit.serving.handlers import LoadedModel, UnusableModelError, load
+from everfit.serving.handlers import UnusableModelError, load
 from everfit.serving.replies import reply_to
 
 BACKLOG: Final = 16
+QUICK: Final = 0.05
+"""Seconds of a client's request after which the model may be asked again to learn about it; a sample is for that."""
 SET_SIGNAL: Final = 10
 """``F_SETSIG`` of Linux, which Python does not name."""
 
@@ -132,30 +136,44 @@ class Worker:
     def serve(self, model: str, script: str | None) -> None:
         """Answer one front after the other; return only when the model is unusable, and a front knows it."""
         try:
-            loaded = load(model, script)
+            batcher = Batcher(load(model, script))
         except UnusableModelError as error:
             traceback.print_exc()
-            hello = Hello(kind=Readiness.UNUSABLE, pid=self._pid, message=str(error))
             with suppress(OSError):
-                self._door.next().sendall(encoded_hello(hello))
+                self._door.next().sendall(self._hello(Readiness.UNUSABLE, str(error)))
             return
         while True:
             connection = self._door.next()
             with suppress(OSError, EOFError, BrokenFrameError):
-                self._serve_one(connection, loaded)
+                self._serve_one(connection, batcher)
             self._door.close(connection)
 
-    def _serve_one(self, connection: socket.socket, loaded: LoadedModel) -> None:
-        connection.sendall(encoded_hello(Hello(kind=Readiness.READY, pid=self._pid)))
+    def _serve_one(self, connection: socket.socket, batcher: Batcher) -> None:
+        connection.sendall(self._hello(Readiness.READY, batcher.message, batches=batcher.joins))
         reader = RequestReader(connection)
         while True:
-            self._answer(connection, loaded, reader.next())
+            self._answer(connection, batcher, reader.next())
 
-    def _answer(self, connection: socket.socket, loaded: LoadedModel, batch: Batch) -> None:
-        for name, request in batch.requests:
-            reply = reply_to(loaded, request)
+    def _answer(self, connection: socket.socket, batcher: Batcher, batch: Batch) -> None:
+        start = perf_counter()
+        succeeded = False
+        for replies in batcher.answers(batch.requests):
             self._end_if_forked()
-            connection.sendall(encoded_answers([(name, reply)]))
+            succeeded = all(reply.is_answer for _, reply in replies)
+            if batch.is_sample and succeeded and not batcher.has_learnt:
+                self._learn(connection, batcher, batch.requests[0][1])
+            connection.sendall(encoded_answers(replies))
+        if succeeded and not batcher.has_learnt and perf_counter() - start < QUICK:
+            self._learn(connection, batcher, batch.requests[0][1])
+
+    def _learn(self, connection: socket.socket, batcher: Batcher, request: Request) -> None:
+        """Find out whether requests can be joined, and tell the front."""
+        batcher.learn(request)
+        self._end_if_forked()
+        connection.sendall(self._hello(Readiness.READY, batcher.message, batches=batcher.joins))
+
+    def _hello(self, kind: Readiness, message: str | None, *, batches: bool = False) -> bytes:
+        return encoded_hello(Hello(kind=kind, pid=self._pid, message=message, batches=batches))
 
     def _end_if_forked(self) -> None:
         """End a child that the user's code has forked and let return: it is not the one that was asked."""
