@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from contextlib import suppress
 from email.utils import formatdate
 from typing import Protocol
 
@@ -77,26 +78,24 @@ class HttpServer:
         if self._listening is not None:
             self._listening.close()
         self.is_leaving = True
-        if self.connections:
-            await asyncio.sleep(GRACE)
-            await self._leave()
+        if not await self._ends_within(GRACE):
+            self._is_refusing = True
+            self.admit = refuse_late
+            for connection in tuple(self.connections):
+                connection.leave_unless_busy()
+        if not await self._ends_within(self.limits.request.total_seconds() + 1):
+            for connection in tuple(self.connections):
+                connection.abort()
         if self._timer is not None:
             self._timer.cancel()
 
-    async def _leave(self) -> None:
-        self._is_refusing = True
-        self.admit = refuse_late
-        for connection in tuple(self.connections):
-            connection.leave_unless_busy()
+    async def _ends_within(self, seconds: float) -> bool:
+        """Wait until no connection is open; False when that takes longer."""
         self._empty.clear()
-        if not self.connections:
-            return
-        try:
-            async with asyncio.timeout(self.limits.request.total_seconds() + 1):
-                await self._empty.wait()
-        except TimeoutError:
-            for connection in tuple(self.connections):
-                connection.abort()
+        if self.connections:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._empty.wait(), seconds)
+        return not self.connections
 
 
 def refuse_late(exchange: Exchange) -> None:
