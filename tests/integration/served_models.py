@@ -47,7 +47,25 @@ def transform_fn(model, data, content_type, accept):
     return f"{model}:{sibling.NUMBER}:{data}", "text/plain"
 """
 
+SLOW = """
+import time
+from pathlib import Path
+
+
+def model_fn(model_dir):
+    while Path("hold").exists():
+        time.sleep(0.005)
+    return int(Path(model_dir, "number").read_text())
+
+
+def transform_fn(model, data, content_type, accept):
+    while data.startswith("hold ") and not Path(data.removeprefix("hold ")).exists():
+        time.sleep(0.005)
+    return f"{model}:{data}", "text/plain"
+"""
+
 BROKEN = {
+    "slow.py": SLOW,
     "raises.py": "def model_fn(model_dir):\n    raise ValueError('the weights are gone')\n",
     "syntax.py": "def model_fn(model_dir:\n",
     "missing_package.py": "import a_package_that_nobody_has\n",
@@ -66,7 +84,7 @@ class Models:
     home: Path
 
     def version(self, number: int, script: str | None = None, workers: int = 1) -> ServedVersion:
-        """Return a version that answers with its number, or one of the broken ones."""
+        """Return a version that answers with its number, one that does so slowly, or one of the broken ones."""
         folder = self.home / "made" / f"{number}-{script}"
         code = folder / "code"
         (folder / "model").mkdir(parents=True, exist_ok=True)
