@@ -12,9 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from itertools import chain
-from typing import Any, BinaryIO
 
-LENGTH = struct.Struct("!I")
 HEAD = struct.Struct("!QB")
 COUNT = struct.Struct("!I")
 REQUEST = struct.Struct("!QIIQ")
@@ -320,23 +318,3 @@ def decoded_hello(content: bytes) -> Hello:
 def trouble_of(status: int) -> Trouble | None:
     """Return what a worker's status says of an answer."""
     return None if status < 400 else Trouble.REFUSED if status < 500 else Trouble.MODEL
-
-
-def encoded(header: dict[str, Any], body: bytes = b"") -> bytes:
-    """Return a frame."""
-    text = json.dumps({**header, "length": len(body)}).encode()
-    return LENGTH.pack(len(text)) + text + body
-
-
-def read_frame(stream: BinaryIO) -> tuple[dict[str, Any], bytes]:
-    """Read a frame, or raise ``EOFError`` when the other side is gone."""
-    header = json.loads(exactly(stream, LENGTH.unpack(exactly(stream, LENGTH.size))[0]))
-    return header, exactly(stream, header["length"])
-
-
-def exactly(stream: BinaryIO, size: int) -> bytes:
-    """Read *size* bytes, or raise ``EOFError``."""
-    data = stream.read(size)
-    if len(data) < size:
-        raise EOFError
-    return data

@@ -16,7 +16,7 @@ import traceback
 from contextlib import suppress
 from queue import SimpleQueue
 from time import perf_counter
-from typing import Any, BinaryIO, Final, cast
+from typing import Final
 
 from everfit.serving.batching import Batcher
 from everfit.serving.frames import (
@@ -24,16 +24,12 @@ from everfit.serving.frames import (
     BrokenFrameError,
     Hello,
     Readiness,
-    Reply,
     Request,
     RequestReader,
-    encoded,
     encoded_answers,
     encoded_hello,
-    read_frame,
 )
 from everfit.serving.handlers import UnusableModelError, load
-from everfit.serving.replies import reply_to
 
 BACKLOG: Final = 16
 QUICK: Final = 0.05
@@ -43,17 +39,14 @@ SET_SIGNAL: Final = 10
 
 
 def main() -> None:
-    """Serve on the socket that was handed over: a listening one for good, a connected one until it is closed."""
-    channel, life = int(sys.argv[1]), int(sys.argv[2])
+    """Serve on the socket that was handed over, until the host is gone."""
+    listener, life = int(sys.argv[1]), int(sys.argv[2])
     model, script = json.loads(sys.argv[3])
     end_with_host(life)
     settle_in()
-    handed = socket.socket(fileno=channel)
+    handed = socket.socket(fileno=listener)
     handed.set_inheritable(False)
-    if handed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-        Worker(Door(handed)).serve(model, script)
-    else:
-        serve_stream(handed, model, script)
+    Worker(Door(handed)).serve(model, script)
 
 
 def end_with_host(life: int) -> None:
@@ -179,30 +172,6 @@ class Worker:
         """End a child that the user's code has forked and let return: it is not the one that was asked."""
         if os.getpid() != self._pid:
             os._exit(0)
-
-
-def serve_stream(connection: socket.socket, model: str, script: str | None) -> None:
-    """Serve on a connected socket until it is closed."""
-    stream = cast("BinaryIO", connection.makefile("rwb"))
-    try:
-        loaded = load(model, script)
-    except UnusableModelError as error:
-        traceback.print_exc()
-        send(stream, {"kind": "unusable", "message": str(error)})
-        return
-    send(stream, {"kind": "ready"})
-    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        while True:
-            header, body = read_frame(stream)
-            request = Request(body=body, content_type=header["content_type"], accept=header["accept"])
-            reply: Reply = reply_to(loaded, request)
-            send(stream, {"status": reply.status, "content_type": reply.content_type}, reply.body)
-
-
-def send(stream: BinaryIO, header: dict[str, Any], body: bytes = b"") -> None:
-    """Write a frame."""
-    stream.write(encoded(header, body))
-    stream.flush()
 
 
 if __name__ == "__main__":
