@@ -32,6 +32,7 @@ NAMES: Mapping[str, str] = {
     "runs": "Runs",
     "versions": "Versions",
     "approvals": "Approvals",
+    "rollouts": "Rollouts",
     "pauses": "Pauses",
     "endpoints": "Endpoints",
     "training jobs": "Training jobs",

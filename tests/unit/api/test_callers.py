@@ -18,6 +18,7 @@ ROUTES = {
         ("/v1/models/line/versions/1/reject", {"reason": "x"}),
         ("/v1/models/line/versions/1/promote", {"environment": "live"}),
         ("/v1/models/line/rollback", {"reason": "x"}),
+        ("/v1/models/line/rollout", {"order": "pause", "reason": "x"}),
         ("/deploy/line.production.x", None),
     ],
 }

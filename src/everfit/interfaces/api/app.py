@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from everfit.interfaces.api import alerts, changing, delivering, health, jobs, logs, reading
+from everfit.interfaces.api import alerts, changing, delivering, health, jobs, logs, moving, reading
 from everfit.interfaces.api.callers import Pace
 from everfit.interfaces.api.described import describe
 from everfit.interfaces.api.door import Door
@@ -11,7 +11,7 @@ from everfit.interfaces.api.logs import Followers
 from everfit.interfaces.api.metrics import Metrics
 from everfit.interfaces.api.problems import handle_errors
 
-PARTS = (health, reading, logs, changing, jobs, delivering, alerts)
+PARTS = (health, reading, logs, changing, moving, jobs, delivering, alerts)
 
 
 def make_app(hub: Hub) -> FastAPI:

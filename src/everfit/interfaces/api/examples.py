@@ -140,6 +140,22 @@ VERSION: Final = {
 WAITING: Final = {"approvals": [{**DECISION, "run": "20261121-110229-30bc18da", "champion": 1}]}
 DECIDED: Final = {**DECISION, "standing": "approved", "run": "20261121-110229-30bc18da", "warning": None}
 ROLLED_BACK: Final = {"model": "solar", "environment": "production", "endpoint": "solar", "to": 1}
+ROLLOUT: Final[dict[str, Any]] = {
+    "model": "solar",
+    "environment": "production",
+    "rollout": {
+        "run": "20261121-110229-30bc18da",
+        "champion": 1,
+        "challenger": 2,
+        "strategy": "canary",
+        "state": "under way",
+        "step": 1,
+        "steps": 3,
+        "share": 0.1,
+        "is_shadow": False,
+        "words": "step 1 of 3: 10% for 4m, 6m left, 212 of 100 requests, no worse",
+    },
+}
 ENDPOINT: Final = {
     "model": "solar",
     "environment": "production",

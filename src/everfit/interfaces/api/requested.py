@@ -5,6 +5,8 @@ from typing import Annotated, Final
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from everfit.domain.rollout import OrderKind
+
 MOST: Final = 1_000
 LARGEST: Final = 2**53 - 1
 
@@ -91,6 +93,17 @@ class RollbackGiven(PlaceGiven):
     """Why, where, and to which version."""
 
     to: int | None = Field(default=None, ge=1, le=2**31 - 1, description="Default: the last good one.")
+
+
+class OrderGiven(PlaceGiven):
+    """What is wanted of the rollout under way, where, and why."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={"examples": [{"order": "pause", "environment": "production", "reason": "release freeze"}]},
+    )
+    order: OrderKind = Field(strict=False)
 
 
 class PromoteGiven(Given):

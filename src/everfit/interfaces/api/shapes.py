@@ -144,6 +144,14 @@ class Status(BaseModel):
     pauses: list[PauseRow]
 
 
+class Rollout(BaseModel):
+    """How a version takes its traffic step by step; null when none ever did."""
+
+    model: str
+    environment: str
+    rollout: dict[str, Any] | None
+
+
 class Pauses(BaseModel):
     """Every pause that holds."""
 
