@@ -9,6 +9,7 @@ from typing import Any
 
 from everfit.serving.http_exchange import Exchange
 from everfit.serving.live import LiveHost
+from everfit.serving.version_pool import VersionPool
 
 # A caller that waits longer asks again, so that a lost connection never leaves it waiting.
 LONGEST_WAIT = 20.0
@@ -26,6 +27,11 @@ class ControlDoor:
         self._secret = secret
         self._stop = stop
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_stopping = asyncio.Event()
+
+    def close(self) -> None:
+        """Keep nobody waiting any more, as the host stops."""
+        self._is_stopping.set()
 
     def admit(self, exchange: Exchange) -> None:
         """Turn away whoever is elsewhere or has not got the secret."""
@@ -41,7 +47,15 @@ class ControlDoor:
         task.add_done_callback(self._tasks.discard)
 
     async def _do(self, action: str, exchange: Exchange) -> None:
-        body: dict[str, Any] = json.loads(exchange.body or b"{}")
+        try:
+            await self._act(action, exchange, json.loads(exchange.body or b"{}"))
+        except (ValueError, TypeError, KeyError) as error:
+            exchange.fail("ValidationError", 400, f"The action {action} does not understand this: {error!r}.")
+        finally:
+            # Whatever else went wrong, the command is not left waiting; a second answer is none.
+            exchange.fail("InternalFailure", 500, "The endpoint host met an error that it did not expect.")
+
+    async def _act(self, action: str, exchange: Exchange, body: dict[str, Any]) -> None:
         if action == "stop":
             exchange.show({})
             self._stop()
@@ -60,8 +74,17 @@ class ControlDoor:
     async def _settled(self, endpoint: str, versions: list[int]) -> None:
         live = self._host.endpoints.get(endpoint)
         pools = [] if live is None else [live.pools[number] for number in versions if number in live.pools]
-        waits = [asyncio.create_task(pool.settled.wait()) for pool in pools]
-        if waits:
-            _, late = await asyncio.wait(waits, timeout=LONGEST_WAIT)
-            for wait in late:
-                wait.cancel()
+        if not pools:
+            return
+        loaded = asyncio.create_task(all_settled(pools))
+        stopping = asyncio.create_task(self._is_stopping.wait())
+        _, late = await asyncio.wait([loaded, stopping], timeout=LONGEST_WAIT, return_when=asyncio.FIRST_COMPLETED)
+        for wait in late:
+            wait.cancel()
+
+
+async def all_settled(pools: list[VersionPool]) -> bool:
+    """Wait until each version is loaded or will not be."""
+    for pool in pools:
+        await pool.settled.wait()
+    return True

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import lru_cache, partial
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
@@ -43,9 +44,9 @@ class Front:
             return
         match parts:
             case ("endpoints", name, "invocations" | "feedback" as what) if exchange.method == "POST":
-                self._admit_named(exchange, name, what)
+                self._admit_for(exchange, name, self._invoke if what == "invocations" else self._take_labels)
             case ("invocations",) if exchange.method == "POST":
-                self._admit_invocation(exchange, None)
+                self._admit_for(exchange, None, self._invoke)
             case ("-", action) if exchange.method == "POST":
                 exchange.work = partial(self._door.open, action)
                 self._door.admit(exchange)
@@ -75,19 +76,13 @@ class Front:
             exchange.fail("AccessDenied", 403, "The token is not one of this endpoint host's.")
         return not exchange.status
 
-    def _admit_named(self, exchange: Exchange, name: str, what: str) -> None:
-        if what == "feedback":
-            exchange.work = partial(self._take_labels, name)
-        else:
-            self._admit_invocation(exchange, name)
-
-    def _admit_invocation(self, exchange: Exchange, name: str | None) -> None:
+    def _admit_for(self, exchange: Exchange, name: str | None, work: Callable[[LiveEndpoint, Exchange], None]) -> None:
         endpoints = self._host.endpoints
         live = endpoints.get(name) if name is not None else None
         if name is None and len(endpoints) == 1:
             (live,) = endpoints.values()
         if live is not None:
-            exchange.work = partial(self._invoke, live)
+            exchange.work = partial(work, live)
         elif name is not None:
             exchange.fail("ValidationError", 400, f"Endpoint {name} not found.")
         else:
@@ -111,15 +106,9 @@ class Front:
         )
         live.dispatch(inquiry, partial(answer, exchange))
 
-    def _take_labels(self, name: str, exchange: Exchange) -> None:
-        def taken(status: int, document: dict[str, Any]) -> None:
-            if "Code" in document:
-                exchange.fail(document["Code"], status, document["Message"])
-            else:
-                exchange.show(document, status)
-
-        kind = exchange.headers.get(b"content-type", b"application/json").decode("latin-1")
-        self._host.feedback(name, exchange.body, kind, taken)
+    def _take_labels(self, live: LiveEndpoint, exchange: Exchange) -> None:
+        content_type = exchange.header(b"content-type") or "application/json"
+        self._host.feedback(live.desired.name, exchange.body, content_type, partial(tell_taken, exchange))
 
     def _showing(self, parts: tuple[str, ...]) -> Callable[[Exchange], None] | None:
         match parts:
@@ -191,6 +180,15 @@ def tell_health(exchange: Exchange, endpoints: list[LiveEndpoint], *, shows_name
         exchange.fail("ServiceUnavailable", 503, f"These endpoints cannot answer: {', '.join(ill)}.")
     else:
         exchange.fail("ServiceUnavailable", 503, "Not every endpoint can answer.")
+
+
+def tell_taken(exchange: Exchange, status: int, document: dict[str, Any]) -> None:
+    """Answer what became of labels."""
+    if status < HTTPStatus.BAD_REQUEST:
+        exchange.show(document, status)
+    else:
+        more = {name: value for name, value in document.items() if name not in ("Code", "Message")}
+        exchange.fail(document["Code"], status, document["Message"], **more)
 
 
 @lru_cache(maxsize=256)

@@ -55,6 +55,7 @@ async def serve(folder: Path, listener: socket.socket, limits: Limits) -> None:
     try:
         await server.start(listener)
         await told_to_stop.wait()
+        door.close()
         await server.stop()
     finally:
         follow.cancel()
