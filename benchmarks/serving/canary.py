@@ -20,7 +20,7 @@ def main() -> None:
     options = words.parse_args()
     found = dict[str, object]()
     with Everfit() as everfit:
-        champion, challenger = (everfit.numbered(number, Numbered()) for number in (1, 2))
+        champion, challenger = (everfit.numbered(number, Numbered(trees=False)) for number in (1, 2))
         everfit.deploy(champion)
         everfit.stage(challenger)
         for share in SHARES:

@@ -31,7 +31,8 @@ HERE = Path(__file__).parent
 PLACE = Path(os.environ.get("PEERS", "/tmp/peers"))  # noqa: S108 - a benchmark's own place, which can be changed
 PACKAGES = {
     "fastapi": ["fastapi", "uvicorn[standard]"],
-    "mlserver": ["mlserver"],
+    # Its workers do not start with a newer uvloop, which makes no event loop unasked.
+    "mlserver": ["mlserver", "uvloop==0.21.0"],
     "bentoml": ["bentoml", "uvicorn[standard]"],
     "litserve": ["litserve"],
     "mlflow": ["mlflow", "uvicorn[standard]"],
@@ -299,7 +300,7 @@ class Running:
                     break
                 except (OSError, ValueError, KeyError) as error:
                     if time.monotonic() > deadline or self._process.poll() is not None:
-                        log = Path(self._folder.name, "log").read_text(errors="replace")[-3000:]
+                        log = Path(self._folder.name, "log").read_text(errors="replace")[-6000:]
                         raise SystemExit(f"{self._name} does not answer {payload.name}: {error!r}\n{log}") from error
                     time.sleep(0.1)
             wanted = expected[payload.name]
