@@ -185,9 +185,8 @@ def _judged_share(rule: WatchRule, recent: _Counted, total: _Counted, limit: flo
 
 def _is_beyond_once(counted: _Counted, limit: float, doubt: float, *, wants_more: bool) -> bool:
     if wants_more:
-        return counted.count > limit * counted.of and tail(counted.count, counted.of, limit) <= doubt
-    others = counted.of - counted.count
-    return counted.count < limit * counted.of and tail(others, counted.of, 1.0 - limit) <= doubt
+        return tail(counted.count, counted.of, limit) <= doubt
+    return tail(counted.of - counted.count, counted.of, 1.0 - limit) <= doubt
 
 
 def _as_latency(finding: Finding, recent: Tally, total: Tally) -> Finding:

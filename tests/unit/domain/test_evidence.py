@@ -152,6 +152,22 @@ def test_a_millisecond_is_no_alarm() -> None:
     assert found == dict.fromkeys(("errors", "latency_p50", "latency_p99"), Result.BETTER_OR_EQUAL)
 
 
+def test_twice_of_hardly_anything_is_no_alarm() -> None:
+    found = named(compared(sides(tally(50_000, seconds=0.0019), tally(50_000, seconds=0.001))))
+    assert found["latency_p50"] is Result.BETTER_OR_EQUAL
+
+
+def test_a_champion_of_few_answers_does_not_know_its_own_slowest() -> None:
+    ours = tally(570).plus(tally(30, seconds=0.2))
+    assert named(compared(sides(ours, tally(60))))["latency_p99"] is Result.UNCLEAR
+    assert named(compared(sides(ours, tally(5400))))["latency_p99"] is Result.WORSE
+
+
+def test_a_twelfth_more_errors_hold_nobody() -> None:
+    found = named(compared(sides(tally(100_000, errors=1085), tally(100_000, errors=1000))))
+    assert found["errors"] is Result.BETTER_OR_EQUAL
+
+
 def test_what_looks_worse_on_few_requests_is_unclear() -> None:
     found = compared(sides(tally(100, errors=3), tally(900, errors=1)))
     assert named(found)["errors"] is Result.UNCLEAR
@@ -185,6 +201,9 @@ def test_with_all_of_the_traffic_a_challenger_is_held_against_what_the_champion_
     for ours, result in ((tally(300, errors=20), Result.WORSE), (tally(3000, errors=3), Result.BETTER_OR_EQUAL)):
         found = compared(sides(ours, before, are_parallel=False))
         assert named(found)["errors"] is result
+    # The rate of a hundred requests from before is not known well enough to blame a fifth of errors on the challenger.
+    few = compared(sides(tally(100, errors=20), tally(100), are_parallel=False))
+    assert named(few)["errors"] is Result.UNCLEAR
     slow = compared(sides(tally(300, seconds=0.04), before, are_parallel=False))
     assert named(slow)["latency_p50"] is Result.WORSE
 

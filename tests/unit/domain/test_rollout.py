@@ -287,6 +287,13 @@ class TestAborting:
         found = evidence(progress, Tally(), tally(400))
         assert verdict(progress, found, at + MINUTES)[0] is Verdict.ADVANCE
 
+    def test_what_the_champion_did_in_every_step_is_remembered(self) -> None:
+        progress = in_effect(rollout())
+        progress = looked(progress, evidence(progress, tally(900, errors=9), tally(100)), LATER)
+        progress = in_effect(progress, at=LATER)
+        progress = looked(progress, evidence(progress, tally(500, errors=5), tally(500)), LATER + MINUTES)
+        assert (progress.step, progress.earlier) == (2, tally(11_400, errors=14))
+
     def test_where_the_last_minutes_hold_too_little_all_that_the_champion_did_counts(self) -> None:
         progress = rollout(AFTERWARDS)
         totals, recent = {CHAMPION: tally(5000)}, {CHAMPION: tally(3)}
