@@ -64,7 +64,8 @@ def contradiction(loaded: LoadedModel, data: Any) -> str | None:
 
 def asked(loaded: LoadedModel, pieces: Sequence[Any]) -> list[Any] | None:
     """Return the answer to each piece of one row from one call; None when that cannot be told."""
-    data = finished(joined(copy.deepcopy(pieces)))
+    # Each by itself: a copy of all would keep pieces that are the same object one object.
+    data = finished(joined([copy.deepcopy(piece) for piece in pieces]))
     return parts(loaded.ask(data), [1] * len(pieces))
 
 
