@@ -1,6 +1,7 @@
 """Whether a version crashes again and again, or a caller sends what crashes any version; pure."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Final
 
 CRASH_LOOP: Final = 3
@@ -34,19 +35,21 @@ class Crashes:
             return 0.0
         return float(min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self._in_a_row - 2, 10)))
 
-    def happened(self, now: float, body: bytes | None) -> None:
+    def happened(self, now: float, asked: Sequence[bytes]) -> None:
         """Count a crash.
 
         Args:
             now: seconds of a clock that only goes forward.
-            body: what was asked when it was asked alone; None when many were asked, or nothing.
+            asked: the requests that the process had. Of several nobody knows which it was until each is asked alone.
         """
         if now - self._last > REMEMBERED:
             self.answered()
         self._last = now
         self._in_a_row += 1
-        cause = None if body is None else hashlib.sha256(body).digest()
-        if not self.is_loop and (cause is None or cause not in self._causes):
+        if len(asked) > 1 or self.is_loop:
+            return
+        cause = hashlib.sha256(asked[0]).digest() if asked else None
+        if cause is None or cause not in self._causes:
             self._causes.append(cause)
 
     def answered(self) -> None:

@@ -7,6 +7,7 @@ Nothing here waits, and there is no task for a request.
 import asyncio
 from collections.abc import Callable, Iterable
 from math import ceil
+from time import monotonic
 from typing import Final
 
 from everfit.domain.endpoint import Service
@@ -66,14 +67,14 @@ class Dispatcher:
     @property
     def busy_seconds(self) -> float:
         """How long processes were busy, all together."""
-        now = self._loop.time()
+        now = monotonic()
         return self._busy_seconds + sum(now - worker.since for worker in self._busy)
 
     @property
     def oldest_wait(self) -> float:
         """How long the next request has waited, in seconds; 0 when none waits."""
         since = self._waiting.oldest_since()
-        return 0.0 if since is None else self._loop.time() - since
+        return 0.0 if since is None else monotonic() - since
 
     def submit(self, request: Request, done: Callable[[Reply], None]) -> None:
         """Take a request."""
@@ -83,7 +84,7 @@ class Dispatcher:
         if len(self._waiting) >= self._service.queue + len(self._idle) * self._service.batch:
             done(excuse(Trouble.OVERLOADED, 503, f"Version {self._name} has too many requests waiting. Try again."))
             return
-        now = self._loop.time()
+        now = monotonic()
         self._waiting.add(Call(request, done, now, now + self.timeout))
         self.all_answered.clear()
         if not self._turn_is_due and self._idle:
@@ -139,7 +140,7 @@ class Dispatcher:
         worker = self._idle.pop()
         most = min(self._gathering.most, ceil(waiting / (len(self._idle) + 1))) if worker.can_join else 1
         calls = self._waiting.take(most)
-        self.waits += self._loop.time() - calls[0].since
+        self.waits += monotonic() - calls[0].since
         self.sent += 1
         self.under_way += len(calls)
         bucket = (len(calls) - 1).bit_length()
@@ -149,7 +150,7 @@ class Dispatcher:
 
     def _answers(self, worker: Worker, answers: list[tuple[Call, Reply]]) -> None:
         self.under_way -= len(answers)
-        worker.heard = self._loop.time()
+        worker.heard = monotonic()
         if not worker.calls:
             seconds = worker.heard - worker.since
             self._gathering.answered(worker.asked, seconds)
@@ -187,7 +188,7 @@ class Dispatcher:
             self._idle.remove(worker)
         if worker in self._busy:
             self._busy.discard(worker)
-            self._busy_seconds += self._loop.time() - worker.since
+            self._busy_seconds += monotonic() - worker.since
         calls, worker.calls = list(worker.calls.values()), {}
         self.under_way -= len(calls)
         is_alone = len(calls) == 1
@@ -196,7 +197,7 @@ class Dispatcher:
             message = f"The model did not answer within {seconds} s; its process was replaced."
             self._give_up(calls, excuse(Trouble.TIMEOUT, 504, message))
             return calls
-        now = self._loop.time()
+        now = monotonic()
         again: list[Call] = []
         for call in calls:
             call.lost += 1
@@ -213,7 +214,7 @@ class Dispatcher:
 
     def _sweep(self) -> None:
         """End what takes too long."""
-        now = self._loop.time()
+        now = monotonic()
         for worker in [each for each in self._busy if now - each.heard >= self.timeout and not each.is_stuck]:
             worker.is_stuck = True
             worker.kill()

@@ -16,7 +16,7 @@ class Call:
 
     Args:
         done: is called with the answer exactly once.
-        since: when it came, in seconds of the event loop's clock.
+        since: when it came, in seconds of the monotonic clock.
         until: when waiting for a process is over; the same clock.
         lost: processes that ended while they had it; one that lost its process before is asked alone.
         is_taken: whether it has left the order of arrival.

@@ -110,3 +110,17 @@ def _resident(pid: int) -> int | None:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return None
+
+
+def computed(processes: list[int]) -> float | None:
+    """Return how many seconds the processes have had a processor core; None where the system does not tell."""
+    return sum(map(_computed, processes)) if sys.platform == "linux" else None
+
+
+def _computed(pid: int) -> float:
+    try:
+        # The name of the program, which may hold anything, ends with the last parenthesis.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -2,9 +2,10 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final
 
 from everfit.domain.endpoint import ServedVersion
@@ -15,7 +16,7 @@ from everfit.serving.folder_digest import verify_folder
 from everfit.serving.idle_cores import IdleCores
 from everfit.serving.limits import Limits
 from everfit.serving.scaling import Look, Scale, next_scale
-from everfit.serving.watched_process import held_memory
+from everfit.serving.watched_process import computed, held_memory
 from everfit.serving.worker_process import Place, Worker, adopt_worker, start_worker
 from everfit.serving.worker_records import records
 
@@ -38,6 +39,7 @@ class Seen:
     waits: float
     sent: int
     busy_seconds: float
+    computed: float | None
 
 
 class WorkerGroup:
@@ -113,9 +115,9 @@ class WorkerGroup:
         # that loads will be there before another that begins now.
         patience = BUSY_PATIENCE if all(worker.was_ready for worker in taken) else None
         left = {self._begin(self._take_over(worker)) for worker in taken}
-        deadline = None if patience is None else self._loop.time() + patience
+        deadline = None if patience is None else monotonic() + patience
         while left and not self._ready:
-            rest = None if deadline is None else deadline - self._loop.time()
+            rest = None if deadline is None else deadline - monotonic()
             done, left = await asyncio.wait(left, timeout=rest, return_when=asyncio.FIRST_COMPLETED)
             if not done:
                 break
@@ -215,7 +217,7 @@ class WorkerGroup:
             await self._bring()
         except (UnusableModelError, OSError) as error:
             self.message = str(error)
-            self._crashed(None)
+            self._crashed([])
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Do what ends with one process more, or with none."""
@@ -236,14 +238,13 @@ class WorkerGroup:
         if not worker.is_leaving:
             self.restarts += 1
             self.message = f"A process of version {self._version.version} ended: {worker.loss()}"
-            calls = list(worker.calls.values())
-            self._crashed(calls[0].request.body if len(calls) == 1 else None)
+            self._crashed([call.request.body for call in worker.calls.values()])
         self._dispatcher.lost(worker)
         self._keep()
 
-    def _crashed(self, body: bytes | None) -> None:
+    def _crashed(self, asked: Sequence[bytes]) -> None:
         was_loop = self._crashes.is_loop
-        self._crashes.happened(self._loop.time(), body)
+        self._crashes.happened(monotonic(), asked)
         if not self._crashes.is_loop or self._is_over:
             return
         if not self._ready:
@@ -277,19 +278,27 @@ class WorkerGroup:
     def _seen(self) -> Seen:
         dispatcher = self._dispatcher
         return Seen(
-            at=self._loop.time(), waits=dispatcher.waits, sent=dispatcher.sent, busy_seconds=dispatcher.busy_seconds
+            at=monotonic(),
+            waits=dispatcher.waits,
+            sent=dispatcher.sent,
+            busy_seconds=dispatcher.busy_seconds,
+            computed=computed([worker.pid for worker in self._ready]),
         )
 
     def _look_at_load(self, before: Seen, now: Seen, idle_cores: float) -> None:
         seconds = now.at - before.at
         sent = now.sent - before.sent
+        busy = (now.busy_seconds - before.busy_seconds) / seconds
         look = Look(
             seconds=seconds,
             workers=len(self._ready) + self._coming,
             starting=self._coming,
             wait=max(self._dispatcher.oldest_wait, (now.waits - before.waits) / sent if sent else 0.0),
             call=self._dispatcher.call_seconds,
-            busy=(now.busy_seconds - before.busy_seconds) / seconds,
+            busy=busy,
+            computing=busy
+            if before.computed is None or now.computed is None
+            else (now.computed - before.computed) / seconds,
             idle_cores=idle_cores,
         )
         self._scale = next_scale(self._scale, look, self._version.workers, self._version.service.most_workers)
@@ -313,7 +322,7 @@ class WorkerGroup:
 
     @property
     def _can_recycle(self) -> bool:
-        return self._recycling is None and self._loop.time() >= self._recycled_from
+        return self._recycling is None and monotonic() >= self._recycled_from
 
     def _note_growth(self, size: int, most: int) -> None:
         self.message = (
@@ -328,7 +337,7 @@ class WorkerGroup:
             await self._bring()
         except (UnusableModelError, OSError) as error:
             self.message = str(error)
-            self._recycled_from = self._loop.time() + RECYCLE_PAUSE
+            self._recycled_from = monotonic() + RECYCLE_PAUSE
         else:
             self.recycled += 1
             if worker in self._ready:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from json import dumps
 from pathlib import Path
+from time import monotonic
 from typing import Final, cast
 
 from everfit.domain.endpoint import SampleRequest, ServedVersion
@@ -56,7 +57,7 @@ class Worker:
     """One worker process; ``answered`` and ``ended`` belong to whoever it serves.
 
     ``asked`` is how many calls it was given last, ``since`` when that was, ``heard`` when it last did anything about
-    that, both in seconds of the event loop's clock.
+    that, both in seconds of the monotonic clock, which is finer than the event loop's.
     """
 
     def __init__(self, record: WorkerRecord, record_path: Path, place: Place) -> None:
@@ -119,7 +120,7 @@ class Worker:
     def send(self, calls: Sequence[Call]) -> None:
         """Have it answer calls."""
         self.asked = len(calls)
-        self.since = self.heard = self._loop.time()
+        self.since = self.heard = monotonic()
         self._send(calls, is_sample=False)
 
     def _send(self, calls: Sequence[Call], *, is_sample: bool) -> None:

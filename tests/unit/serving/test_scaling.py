@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from everfit.serving.scaling import PRESSED, QUIET, Look, Scale, next_scale
 
-PRESSING = Look(seconds=1.0, workers=1, starting=0, wait=0.5, call=0.1, busy=1.0, idle_cores=3.0)
-RESTING = Look(seconds=1.0, workers=2, starting=0, wait=0.0, call=0.1, busy=0.1, idle_cores=4.0)
+PRESSING = Look(seconds=1.0, workers=1, starting=0, wait=0.5, call=0.1, busy=1.0, computing=1.0, idle_cores=3.0)
+RESTING = Look(seconds=1.0, workers=2, starting=0, wait=0.0, call=0.1, busy=0.1, computing=0.1, idle_cores=4.0)
 
 
 def after(scale: Scale, look: Look, seconds: float, least: int = 1, most: int = 4) -> Scale:
@@ -24,6 +24,10 @@ def test_one_is_added_when_requests_wait_longer_than_a_call_takes_for_some_time(
 
 def test_none_is_added_where_no_core_is_idle() -> None:
     assert after(Scale(workers=1), replace(PRESSING, idle_cores=0.1), 60).workers == 1
+
+
+def test_processes_that_wait_for_something_else_than_a_core_are_joined_by_others() -> None:
+    assert after(Scale(workers=1), replace(PRESSING, idle_cores=0.1, computing=0.1), PRESSED).workers == 2
 
 
 def test_none_is_added_while_one_is_being_started() -> None:
@@ -54,6 +58,7 @@ LOOKS = st.builds(
     wait=st.floats(0.0, 100.0),
     call=st.floats(0.0, 10.0),
     busy=st.floats(0.0, 10.0),
+    computing=st.floats(0.0, 10.0),
     idle_cores=st.floats(0.0, 64.0),
 )
 
