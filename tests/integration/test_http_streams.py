@@ -2,6 +2,7 @@
 
 import asyncio
 from itertools import pairwise
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,8 +18,8 @@ UPGRADE = ("Connection: Upgrade", "Upgrade: h2c")
 class Memory(asyncio.Transport):
     """Keeps what is written to it."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, told: dict[str, Any] | None = None) -> None:
+        super().__init__(told)
         self.written = b""
         self.is_closed = False
 

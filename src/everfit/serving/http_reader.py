@@ -86,13 +86,16 @@ class RequestReader:
         """Read on; return why nothing more is read, if that is so."""
         part, heads = self.part, self._heads
         self._fed = len(data)
+        rest = None
         try:
             if self._parser is not None:
                 self._parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
-            return self._go_on(memoryview(data)[cast("int", upgrade.args[0]) :])
+            rest = memoryview(data)[cast("int", upgrade.args[0]) :]
         except HttpParserError as error:
             return None if self.is_over else reason(error)
+        if rest is not None:
+            return self._go_on(rest)
         if self.part is Part.HEAD and part is not Part.BODY and self._heads == heads:
             # The parser tells of a header only when that has ended, which one without end never does.
             self._head += len(data)
@@ -180,12 +183,7 @@ class RequestReader:
             exchange.keeps_alive = False
         if b"connection" in headers or not exchange.keeps_alive:
             exchange.is_old = is_old(parser.get_http_version(), headers)
-        if b"host" not in headers and not exchange.is_old:
-            raise RefusedError(400, "A request of HTTP/1.1 names its Host.")
-        if exchange.method == "CONNECT":
-            raise RefusedError(405, "Nothing is tunnelled here.", "MethodNotAllowed")
-        if b"transfer-encoding" in headers and headers[b"transfer-encoding"].lower() != b"chunked":
-            raise RefusedError(501, "The only Transfer-Encoding that is read here is chunked.")
+        check(exchange, headers)
         self.part, self.exchange = Part.BODY, exchange
         self.received = self.in_window = self._head = 0
         length = int(headers[b"content-length"]) if b"content-length" in headers else 0
@@ -256,6 +254,16 @@ class RequestReader:
 
     def _is_upgrade(self) -> bool:
         return self._parser is not None and self._parser.should_upgrade()
+
+
+def check(exchange: Exchange, headers: dict[bytes, bytes]) -> None:
+    """Raise ``RefusedError`` for what is not done here."""
+    if b"host" not in headers and not exchange.is_old:
+        raise RefusedError(400, "A request of HTTP/1.1 names its Host.")
+    if exchange.method == "CONNECT":
+        raise RefusedError(405, "Nothing is tunnelled here.", "MethodNotAllowed")
+    if b"transfer-encoding" in headers and headers[b"transfer-encoding"].lower() != b"chunked":
+        raise RefusedError(501, "The only Transfer-Encoding that is read here is chunked.")
 
 
 def is_old(version: str, headers: dict[bytes, bytes]) -> bool:
