@@ -7,7 +7,7 @@ its champion in at most ``FALSE_ALARMS`` of all rollouts; ``evidence_sequential`
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from math import isfinite, sqrt
+from math import isfinite, nan, sqrt
 from typing import Final
 
 from everfit.domain.evidence_sequential import (
@@ -199,9 +199,10 @@ def quality_compared(challenger: Quality | None, champion: Quality | None, alpha
         words = f"quality is not compared: {rows} labelled rows, {FEWEST_ROWS} of each version are needed"
         return Comparison(name="quality", result=Result.NO_DATA, challenger=None, champion=None, words=words)
     words = f"mean loss {ours.mean:.4g} on {ours.rows} rows against {theirs.mean:.4g} on {theirs.rows}"
-    if not all(isfinite(each) for each in (ours.mean, ours.variance, theirs.mean, theirs.variance)):
-        return Comparison(name="quality", result=Result.UNCLEAR, challenger=None, champion=None, words=words)
     deviation = _deviation(ours, theirs)
+    # Of numbers too large to calculate with, or none at all, nothing follows.
+    if not all(isfinite(each) for each in (ours.mean, ours.variance, theirs.mean, theirs.variance, deviation)):
+        return Comparison(name="quality", result=Result.UNCLEAR, challenger=None, champion=None, words=words)
     harmonic = ours.rows * theirs.rows / (ours.rows + theirs.rows)
     is_worse = deviation > farthest_deviation(harmonic, alpha)
     looks_worse = normal_tail(deviation) < _DOUBT
@@ -224,10 +225,12 @@ def _deviation(ours: Losses, theirs: Losses) -> float:
     rows = ours.rows + theirs.rows
     apart = ours.variance / ours.rows + theirs.variance * _MORE_LOSS**2 / theirs.rows
     spread = ours.variance * (ours.rows - 1) + theirs.variance * (theirs.rows - 1)
-    spread += (ours.mean - theirs.mean) ** 2 * ours.rows * theirs.rows / rows
+    spread += (ours.mean - theirs.mean) * (ours.mean - theirs.mean) * ours.rows * theirs.rows / rows
     together = spread / (rows - 1) * rows / (ours.rows * theirs.rows)
     largest = sqrt(max(apart, together, 0.0))
-    return difference / largest if largest else 0.0
+    if not largest:
+        return 0.0
+    return difference / largest if isfinite(largest) else nan
 
 
 def worst(comparisons: Sequence[Comparison], result: Result) -> str:

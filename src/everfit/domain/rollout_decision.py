@@ -113,7 +113,7 @@ def _waits(progress: Progress, evidence: Evidence, comparisons: tuple[Comparison
     if progress.since is None:
         yield "the endpoint has not taken the step yet"
         return
-    yield from _distrusted(progress, evidence.observation)
+    yield from distrusted(progress, evidence.observation)
     if now < progress.since:
         yield "the clock went back; the bake starts anew"
     if left := bake_left(progress, now):
@@ -125,7 +125,7 @@ def _waits(progress: Progress, evidence: Evidence, comparisons: tuple[Comparison
         yield unclear
 
 
-def _distrusted(progress: Progress, observation: Observation) -> Iterator[str]:
+def distrusted(progress: Progress, observation: Observation) -> Iterator[str]:
     """Yield, in words, why the counts cannot be believed."""
     if not is_given(shares_of(progress), observation):
         yield "the endpoint does not give the versions these shares at the moment"

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from everfit.domain.amounts import brief, counted
 from everfit.domain.evidence import Comparison, Result, worst
 from everfit.domain.record import instant
-from everfit.domain.rollout_decision import comparisons_of
+from everfit.domain.rollout_decision import comparisons_of, decide, distrusted
 from everfit.domain.rollout_plan import Rollout
 from everfit.domain.rollout_progress import (
     Evidence,
@@ -62,6 +62,8 @@ def _for_at_least(phase: Phase, plan: Rollout) -> str:
 def summary(progress: Progress, evidence: Evidence | None, now: datetime) -> Mapping[str, object]:
     """Return how the rollout stands, for people and programs; everything in it is plain JSON.
 
+    ``reason`` is why it ended, or what would be decided now; the numbers of each comparison are in ``comparisons``.
+
     Args:
         evidence: None when the endpoint does not tell.
     """
@@ -84,7 +86,7 @@ def summary(progress: Progress, evidence: Evidence | None, now: datetime) -> Map
         "requests": None if evidence is None else answered(progress, evidence.observation),
         "minimum_requests": progress.plan.minimum_requests,
         "comparisons": [_plain(each) for each in comparisons],
-        "reason": progress.reason or (progress.decisions[-1].reason if progress.decisions else None),
+        "reason": _reason(progress, evidence, now),
         "words": _words(progress, evidence, comparisons, now),
     }
 
@@ -97,6 +99,14 @@ def _plain(comparison: Comparison) -> Mapping[str, object]:
         "champion": comparison.champion,
         "words": comparison.words,
     }
+
+
+def _reason(progress: Progress, evidence: Evidence | None, now: datetime) -> str | None:
+    if progress.ending is not None:
+        return progress.reason
+    if evidence is not None:
+        return decide(progress, evidence, now).reason
+    return progress.decisions[-1].reason if progress.decisions else None
 
 
 def _state(progress: Progress) -> str:
@@ -117,7 +127,7 @@ def _words(progress: Progress, evidence: Evidence | None, comparisons: tuple[Com
         if not is_recounted(progress, evidence.observation):
             count = answered(progress, evidence.observation)
             said.append(f"{count} of {counted(progress.plan.minimum_requests, 'request')}")
-        said.append(_found(comparisons))
+        said += [_found(comparisons), *distrusted(progress, evidence.observation)]
     if is_paused(progress):
         said.append(f"paused by {progress.orders[-1].actor}: {progress.orders[-1].reason}")
     return ", ".join(each for each in said if each)

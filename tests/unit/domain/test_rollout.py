@@ -364,7 +364,8 @@ class TestDisturbances:
         )
         after = looked(progress, found, LATER)
         assert (after.since, after.baseline) == (LATER, totals)
-        assert "requests" not in str(summary(progress, found, LATER)["words"])
+        words = summary(progress, found, LATER)["words"]
+        assert words == "step 1 of 3: 10% for 10m, the endpoint counts less than it did before; counting starts anew"
 
     def test_a_clock_that_goes_back_starts_the_bake_anew(self) -> None:
         progress = in_effect(rollout())
@@ -447,7 +448,24 @@ class TestTelling:
 
     def test_an_endpoint_that_tells_nothing_leaves_the_rest(self) -> None:
         said = summary(in_effect(rollout()), None, LATER)
-        assert (said["requests"], said["words"]) == (None, "step 1 of 3: 10% for 10m")
+        assert (said["requests"], said["reason"], said["words"]) == (None, None, "step 1 of 3: 10% for 10m")
+
+    def test_what_would_be_decided_now_is_said(self) -> None:
+        progress = in_effect(rollout())
+        after = looked(progress, equal(progress), NOON)
+        assert summary(after, equal(after), NOON + timedelta(minutes=4))["reason"] == "it bakes for another 6m"
+        assert summary(after, None, NOON + timedelta(minutes=4))["reason"] == "it bakes for another 10m"
+        ended = looked(progress, replace(equal(progress), breaches=("bad",)), LATER)
+        assert summary(ended, None, LATER)["reason"] == "bad"
+
+    def test_why_counts_are_not_believed_is_said(self) -> None:
+        progress = in_effect(rollout())
+        found = equal(progress)
+        others = replace(found, observation=replace(found.observation, weights={CHAMPION: 1.0}))
+        assert summary(progress, others, LATER)["words"] == (
+            "step 1 of 3: 10% for 10m, 1000 of 100 requests, no worse, "
+            "the endpoint does not give the versions these shares at the moment"
+        )
 
 
 def rollouts_at_random() -> some.SearchStrategy[Progress]:
@@ -547,6 +565,39 @@ def test_nothing_advances_without_time_requests_and_evidence(
     assert results["quality"] is Result.BETTER_OR_EQUAL
     assert (ours.compared if plan.strategy is Strategy.SHADOW else ours.requests) >= plan.minimum_requests
     assert results["errors"] is Result.BETTER_OR_EQUAL
+
+
+ANY = some.integers(-5, 10**10)
+ANYTHING = some.builds(
+    Tally,
+    requests=ANY,
+    refused=ANY,
+    errors=ANY,
+    latency=some.dictionaries(some.integers(-3, 300), ANY, max_size=4),
+    compared=ANY,
+    disagreed=ANY,
+)
+ANY_LOSSES = some.builds(Losses, rows=some.integers(0, 10**9), mean=some.floats(), variance=some.floats())
+
+
+@given(
+    some.sampled_from([CANARY, SHADOW, AFTERWARDS]),
+    some.dictionaries(some.sampled_from([CHAMPION, CHALLENGER, 9]), ANYTHING),
+    some.dictionaries(some.sampled_from([CHAMPION, CHALLENGER]), ANY_LOSSES),
+    some.dictionaries(some.sampled_from([CHAMPION, CHALLENGER]), some.floats()),
+)
+def test_whatever_an_endpoint_counts_is_decided_about(
+    plan: Rollout, totals: dict[int, Tally], losses: dict[int, Losses], weights: dict[int, float]
+) -> None:
+    """Counts that cannot be are a reason to hold, and never an error that ends the run."""
+    progress = in_effect(rollout(plan))
+    quality = {version: Quality(rows=each.rows, metrics={}, losses=each) for version, each in losses.items()}
+    observation = replace(observed(progress, totals), weights=weights)
+    found = Evidence(observation=observation, quality=quality)
+    decision = decide(progress, found, LATER)
+    assert decision.verdict in (Verdict.HOLD, Verdict.ABORT) or is_given(shares_of(progress), observation)
+    json.dumps(to_json(looked(progress, found, LATER)), allow_nan=False)
+    json.dumps(summary(progress, found, LATER), allow_nan=False)
 
 
 def test_an_endpoint_without_any_counts_advances_nothing() -> None:
