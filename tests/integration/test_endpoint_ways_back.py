@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -64,6 +65,10 @@ def crash(home: Path, version: int) -> None:
     raise AssertionError(f"Version {version} goes on serving.")
 
 
+def is_healthy(client: Client, version: int) -> bool:
+    return bool(client.send("GET", "/endpoints/solar").document["versions"][str(version)]["is_healthy"])
+
+
 def front(home: Path) -> int:
     return int(HostProcess(home / "host", None, LIMITS).tell("converge")["pid"])
 
@@ -96,9 +101,11 @@ def test_what_the_host_moved_stays_moved_until_the_control_plane_gives_shares_an
     endpoints.stop()
     assert state_of(endpoints).moved == before.moved
     endpoints.start()
-    # Holding other versions is no change of shares; only these end it.
+    # Holding other versions, or fewer, is no change of shares; only these end it.
     endpoints.stage("solar", versions[2], fence=7)
-    assert state_of(endpoints).moved == before.moved
+    endpoints.settle("solar", [3], fence=7)
+    state = state_of(endpoints)
+    assert (dict(state.weights), state.staged, state.moved) == ({1: 1.0}, (1, 2, 3), before.moved)
     endpoints.restore("solar", versions[0], proof(versions[0]), fence=8)
     state = state_of(endpoints)
     assert (dict(state.weights), state.moved) == ({1: 1.0}, None)
@@ -158,6 +165,46 @@ def test_a_version_that_does_not_load_after_a_restart_makes_room_for_the_last_go
     moved = state_of(endpoints).moved
     assert moved is not None
     assert "does not load" in moved.reason
+
+
+def test_a_version_that_crashes_again_and_again_is_given_nothing(
+    home: Path, endpoints: LocalEndpoints, versions: list[ServedVersion]
+) -> None:
+    deploy(endpoints, versions[0])
+    exits = Models(home=home).version(4, "exits_when_asked.py")
+    endpoints.stage("solar", replace(exits, sample=None), fence=1)
+    both = [proof(versions[0]), proof(exits)]
+    endpoints.split("solar", {1: 0.5, 4: 0.5}, both, fence=1)
+    client = Client(home)
+    for number in range(12):
+        client.ask(str(number))
+    assert dict(state_of(endpoints).weights) == {1: 1.0}
+    # While it is kept from coming back, nobody is sent there.
+    (home / "host" / "work" / "solar.v4" / "hold").touch()
+    eventually(lambda: not is_healthy(client, 4), "its processes are gone")
+    with pytest.raises(RunFailedError, match="Version 4 on solar crashes again and again"):
+        endpoints.split("solar", {1: 0.5, 4: 0.5}, both, fence=1)
+    assert client.ask("7").body == b"1:1:7"
+
+
+def test_a_version_whose_rollout_met_a_restart_keeps_nobody_waiting(
+    home: Path, endpoints: LocalEndpoints, versions: list[ServedVersion]
+) -> None:
+    """While the challenger is loaded again, the champion has all of the traffic; then each has its own share."""
+    deploy(endpoints, versions[0])
+    slow = Models(home=home).version(4, "slow.py")
+    endpoints.stage("solar", slow, fence=1)
+    endpoints.split("solar", {1: 0.5, 4: 0.5}, [proof(versions[0]), proof(slow)], fence=1)
+    endpoints.stop()
+    hold = home / "host" / "work" / "solar.v4" / "hold"
+    hold.parent.mkdir(parents=True, exist_ok=True)
+    hold.touch()
+    endpoints.start()
+    client = Client(home)
+    assert {client.ask("7").body for _ in range(4)} == {b"1:1:7"}
+    hold.unlink()
+    eventually(lambda: dict(state_of(endpoints).weights) == {1: 0.5, 4: 0.5}, "both have their shares")
+    assert {client.ask("7").headers["x-everfit-version"] for _ in range(2)} == {"1", "4"}
 
 
 def test_a_person_goes_back_without_the_control_plane(

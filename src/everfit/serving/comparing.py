@@ -64,7 +64,7 @@ def is_same(one: Any, other: Any) -> bool:
     if isinstance(one, dict) and isinstance(other, dict):
         left, right = cast("Mapping[str, Any]", one), cast("Mapping[str, Any]", other)
         return left.keys() == right.keys() and all(is_same(left[key], right[key]) for key in left)
-    return type(one) is type(other) and one == other
+    return bool(one == other)
 
 
 def is_close(one: float, other: float) -> bool:

@@ -22,7 +22,7 @@ LARGEST_ANSWER: Final = 256 * 1024
 """Larger answers are only compared byte by byte, as reading them would hold up the callers."""
 SLICE: Final = 0.0005
 """Seconds of comparing after which callers have their turn."""
-PAUSE: Final = 0.002
+PAUSE: Final = 0.005
 
 
 class Comparer:

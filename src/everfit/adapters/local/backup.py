@@ -24,7 +24,7 @@ from everfit.domain.errors import NotFoundError, RequestError, StateError
 
 LEFT_OUT: Final = ("models", "git", "runs", "host", "service.lock")
 """Unpacked anew, fetched anew, or of processes that live here; what is needed of runs and the host is named below."""
-OF_THE_HOST: Final = ("desired.json", "port")
+OF_THE_HOST: Final = ("desired.json", "moved.json", "port")
 TEMPORARY: Final = (".incoming-", ".new-", ".lock", f"{FILE}", f".{FILE}")
 MEMORY: Final = "seen-"
 COMPLETE: Final = "complete"

@@ -160,7 +160,14 @@ class LocalEndpoints:
 
     def settle(self, name: str, keep: Sequence[int], *, fence: int, back: int | None = None) -> None:
         """Let versions go that take no traffic and are not in *keep*, and remember the way back."""
-        self._change(name, fence, lambda endpoint: endpoint.settled(keep, back))
+        detour = read_detours(self._folder).get(name)
+
+        def settled(endpoint: DesiredEndpoint) -> DesiredEndpoint:
+            # What serves in the place of a version that cannot go on is in use, whatever is known of that elsewhere.
+            serving = detour.weights if detour is not None and detour.holds(endpoint) else ()
+            return endpoint.settled([*keep, *serving], back)
+
+        self._change(name, fence, settled)
         if self._host.is_running:
             self._host.tell("converge")
 
