@@ -5,7 +5,8 @@ First: .venv/bin/python benchmarks/serving/peers.py install
 Only one server runs at a time. The rounds are interleaved: every server is measured once before any is measured again,
 and each figure is the median of its rounds. With ``--out`` every measurement is a line in that file as soon as it is
 made, and what is in the file already is not measured again: the same command goes on where it was ended. A server that
-does not start, or fails, is told with its words, and the others go on.
+does not start, or fails, is told with its words, and the others go on. ``cpu_us`` is the processor time of the whole
+server for each request, which says what it costs also where the load generator takes a part of the machine.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from everfit_server import memory, version_of_code
+from everfit_server import memory, processor_seconds, version_of_code
 from load import Ask, measure
 from models import MODELS, Payload, payloads
 from peers import PEERS, Running
@@ -101,8 +102,12 @@ def cell(running: Running, payload: Payload, connections: int, seconds: float) -
         seconds=seconds,
         warm_up=WARM_UP,
     )
+    processes = running.processes()
+    before = processor_seconds(processes)
     found = measure(ask)
-    kept = {name: found[name] for name in KEPT} | memory(running.processes())
+    busy = (processor_seconds(processes) - before) * seconds / (seconds + WARM_UP)
+    kept = {name: found[name] for name in KEPT} | memory(processes)
+    kept["cpu_us"] = round(1e6 * busy / max(1, found["requests"]), 1)
     return kept | ({"sample": found["samples"][0]} if found["failed"] else {})
 
 
@@ -114,7 +119,7 @@ def table(lines: list[dict[str, Any]]) -> dict[str, Any]:
         groups.setdefault(key, []).append(line)
     shown = dict[str, Any]()
     for (model, payload, server, connections), found in groups.items():
-        figures = {name: median(found, name) for name in ("rps", "p50_ms", "p99_ms", "pss_mb", "rss_mb")}
+        figures = {name: median(found, name) for name in ("rps", "p50_ms", "p99_ms", "cpu_us", "pss_mb", "rss_mb")}
         figures |= {"failed": sum(line["failed"] for line in found), "rounds": len(found)}
         shown.setdefault(f"{model}, {payload}", {}).setdefault(server, {})[str(connections)] = figures
     return shown

@@ -124,7 +124,9 @@ class Everfit:
     def report(self) -> dict[str, Any]:
         """Return what the host says of the endpoint."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
-            connection.sendall(f"GET /endpoints/{ENDPOINT} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+            connection.sendall(
+                f"GET /endpoints/{ENDPOINT} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+            )
             answer = b"".join(iter(lambda: connection.recv(65536), b""))
         return json.loads(answer.partition(b"\r\n\r\n")[2])  # type: ignore[no-any-return]
 
@@ -230,6 +232,16 @@ def memory(processes: Sequence[int]) -> dict[str, float]:
             sums = {name: size + found.get(name, 0) for name, size in sums.items()}
             count += bool(found)
     return {"pss_mb": round(sums["Pss"] / 1024, 1), "rss_mb": round(sums["Rss"] / 1024, 1), "processes": count}
+
+
+def processor_seconds(processes: Sequence[int]) -> float:
+    """Return how long processors have worked for the living processes."""
+    ticks = 0
+    for process in processes:
+        with suppress(OSError):
+            after_name = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(after_name[11]) + int(after_name[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def version_of_code() -> str:

@@ -277,6 +277,8 @@ class Running:
             known["PATH"] = f"{PLACE / self.peer.environment / 'bin'}:{os.environ['PATH']}"
         else:
             known["PYTHONPATH"] = os.environ.get("PYTHONPATH", "")
+        if self._name.startswith("everfit"):
+            # It sees to its workers' threads itself.
             threads = {}
         os.environ.update(PEER_MODEL=str(model))
         self._log = (folder / "log").open("wb")
