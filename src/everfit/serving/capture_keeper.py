@@ -6,6 +6,7 @@ kill leaves none half; its spool goes after that, and one that is left although 
 
 import fcntl
 import os
+import shutil
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -58,6 +59,8 @@ def clean(captured: Path) -> None:
     """Remove what a killed keeper or writer was just making."""
     for path in captured.glob("*/*/.*.parquet.new"):
         path.unlink(missing_ok=True)
+    for path in captured.glob("*/*/.*.parquet.new.spill"):
+        shutil.rmtree(path, ignore_errors=True)
     for path in captured.glob("*/spool/*.new"):
         remove_unless_locked(path)
 

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from everfit.serving.capture_settings import Settings, read_settings
@@ -65,8 +66,8 @@ class Writer:
             self._close(endpoint)
         return ""
 
-    def do_chores(self) -> None:
-        """Look at disk and settings, close old spools, and have the closed ones converted."""
+    def look(self) -> None:
+        """Look at settings and disk, and close old spools."""
         self._settings = read_settings(self._folder)
         for endpoint in {*self._spools, *self._short}:
             self._look_at_disk(endpoint)
@@ -75,7 +76,6 @@ class Writer:
             # After the clock was set back a spool must not stay open for ever.
             if not 0 <= now - spool.began < OLDEST or not spool.is_there:
                 self._close(endpoint)
-        self._keep()
 
     def _look_at_disk(self, endpoint: str) -> None:
         self._captured.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ class Writer:
         self._spools.pop(endpoint).close()
         self._has_closed = True
 
-    def _keep(self) -> None:
+    def keep(self) -> None:
         """Start the keeper, one at a time, when there is something to convert or it is time to look what is too old."""
         if self._keeper is not None and self._keeper.poll() is None:
             return
@@ -108,6 +108,14 @@ class Writer:
             self._has_closed = True
             sys.stderr.write(f"Captured requests are not made Parquet now: {error}\n")
 
+    def end(self) -> None:
+        """Let everything go; a keeper can be ended at any moment, and the next one goes on."""
+        for endpoint in list(self._spools):
+            self._close(endpoint)
+        if self._keeper is not None:
+            self._keeper.kill()
+            self._keeper.wait()
+
 
 def boot_time() -> float:
     """Return seconds that no setting of the clock changes and that go on while the machine sleeps."""
@@ -121,7 +129,8 @@ def serve(writer: Writer, link: socket.socket) -> None:
     due = 0.0
     while True:
         if time.monotonic() >= due:
-            writer.do_chores()
+            writer.look()
+            writer.keep()
             due = time.monotonic() + CHORES
         if not poll.poll(CHORES * 1000):
             continue
@@ -140,11 +149,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.umask(0o077)
-    with link:
-        try:
-            serve(Writer(folder), link)
-        except ConnectionError:
-            return
+    writer = Writer(folder)
+    with link, suppress(ConnectionError):
+        serve(writer, link)
+    writer.end()
 
 
 if __name__ == "__main__":

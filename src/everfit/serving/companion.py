@@ -78,8 +78,14 @@ class Companion(Generic[Token]):
         ours.setblocking(False)
         for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
             ours.setsockopt(socket.SOL_SOCKET, option, BUFFER)
+        opening = self._loop.run_in_executor(None, self._popen, theirs)
         try:
-            self._process = await self._loop.run_in_executor(None, self._popen, theirs)
+            self._process = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # It is on its way already, and ends as soon as it finds its socket closed.
+            ours.close()
+            self._process = await opening
+            raise
         except OSError as error:
             ours.close()
             sys.stderr.write(f"{self._command[3]} does not start: {error}\n")
@@ -161,6 +167,7 @@ class Companion(Generic[Token]):
         if start is not None:
             await asyncio.wait([start], timeout=LAST_PATIENCE if self._waiting else 0)
             start.cancel()
+            await asyncio.wait([start])
         process = self._process
         if process is None:
             return

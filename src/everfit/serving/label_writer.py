@@ -12,6 +12,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +96,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.umask(0o077)
-    with link:
-        try:
-            serve(Writer(folder), link)
-        except ConnectionError:
-            return
+    with link, suppress(ConnectionError):
+        serve(Writer(folder), link)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def measured(connection: Any, versions: Sequence[int], metrics: Sequence[str]) -
     """
     tasks = {task for name in metrics if name in METRICS for task in METRICS[name].tasks}
     if not tasks:
-        tasks = {*LABELS} if connection.execute(IS_LABELS).fetchone()[0] else {*NUMBERS}
+        tasks = {*LABELS} if connection.execute(IS_LABELS).fetchall()[0][0] else {*NUMBERS}
     found: dict[int, Quality] = {}
     if tasks.issuperset(NUMBERS):
         found |= {version: quality for version in versions if (quality := _of_numbers(connection, version, metrics))}

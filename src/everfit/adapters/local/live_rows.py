@@ -137,7 +137,7 @@ def has_twice(connection: Any, table: str, columns: str) -> bool:
 def most_of_one(connection: Any, table: str, columns: str) -> int:
     """Return how many rows there are at most that are alike in the columns."""
     query = f"SELECT coalesce(max(rows), 0) FROM (SELECT count(*) AS rows FROM {table} GROUP BY {columns})"  # noqa: S608 - our own names
-    return int(connection.execute(query).fetchone()[0])
+    return int(connection.execute(query).fetchall()[0][0])
 
 
 def read_captured(connection: Any, captured: Path, name: str, statements: Statements) -> None:
@@ -174,10 +174,10 @@ def _counted(folder: Path, name: str) -> tuple[int, int]:
         return 0, 0
     with TemporaryDirectory(prefix="everfit-quality-") as spill, closing(_opened(spill)) as connection:
         connection.execute(UNMATCHED, {"files": files})
-        total: int = connection.execute("SELECT count(*) FROM unmatched").fetchone()[0]
+        total: int = connection.execute("SELECT count(*) FROM unmatched").fetchall()[0][0]
         statements = Statements(of_segments=MATCH_SEGMENTS, of_batch=MATCH_BATCH)
         read_captured(connection, folder / "capture", name, statements)
-        left: int = connection.execute("SELECT count(*) FROM unmatched").fetchone()[0]
+        left: int = connection.execute("SELECT count(*) FROM unmatched").fetchall()[0][0]
         return total, left
 
 
