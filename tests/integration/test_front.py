@@ -124,9 +124,34 @@ def test_every_answer_has_an_inference_id_of_its_own(client: Client) -> None:
 
 def test_a_whole_url_and_a_query_find_their_way(client: Client) -> None:
     with Caller(client.connection.port) as caller:
-        assert caller.ask(post("http://any.host/endpoints/solar/invocations?a=b", b"[[1, 2]]")).body == b"[3]"
-        assert caller.ask(get("http://any.host")).status == 404
-        assert caller.ask(get("/%70ing")).status == 200
+        sent = post("http://localhost/endpoints/solar/invocations?a=b", b"[[1, 2]]").replace(b"x", b"localhost", 1)
+        assert caller.ask(sent).body == b"[3]"
+        assert caller.ask(get("http://localhost").replace(b"x", b"localhost")).status == 404
+        assert caller.ask(get("/%70ing").replace(b"x", b"localhost")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"host": "localhost"}, 200),
+        ({"host": "LOCALHOST:8080"}, 200),
+        ({"host": "127.0.0.1:8080", "origin": "http://127.0.0.1:8080", "sec_fetch_site": "same-origin"}, 200),
+        ({"host": "[::1]:8080"}, 200),
+        ({"host": "rebound.example"}, 403),
+        ({"host": "localhost.example"}, 403),
+        ({"host": ""}, 403),
+        ({"origin": "https://other.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"sec_fetch_site": "cross-site"}, 403),
+    ],
+)
+def test_a_web_page_of_another_site_may_not_ask(client: Client, headers: dict[str, str], status: int) -> None:
+    """A page in a browser on this machine reaches its ports, also under a name that it makes point here."""
+    got = ask(client, b"[[1, 2]]", **headers)
+    assert got.status == status
+    if status == 403:
+        assert "EVERFIT_SERVE_TOKEN" in got.document["Message"]
+        assert client.send("GET", "/ping", **headers).status == 200
 
 
 def test_head_is_answered_like_get_without_a_body(client: Client) -> None:

@@ -3,6 +3,7 @@
 import hmac
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from everfit.domain.errors import StateError
@@ -87,6 +88,16 @@ class HostAccess:
 def address_of(text: str) -> IPv4Address | IPv6Address:
     """Return an IP address, in brackets or without; raises ``ValueError`` for what is none."""
     return ip_address(LOOPBACK if text == "localhost" else text.removeprefix("[").removesuffix("]"))
+
+
+@lru_cache(maxsize=256)
+def is_local_name(host: bytes) -> bool:
+    """Whether the Host of a request names this machine, and not what somebody else made point to it."""
+    text = host.decode("latin-1").lower()
+    name = text[: text.find("]") + 1] if text.startswith("[") else text.partition(":")[0]
+    with suppress(ValueError):
+        return is_loopback(str(address_of(name)))
+    return False
 
 
 def is_loopback(text: str) -> bool:

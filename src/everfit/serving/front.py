@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
-from everfit.serving.access import HostAccess
+from everfit.serving.access import HostAccess, is_local_name
 from everfit.serving.calls import Answered, Inquiry
 from everfit.serving.control_door import ControlDoor
 from everfit.serving.exposition import CONTENT_TYPE, exposition
@@ -40,7 +40,11 @@ class Front:
     def admit(self, exchange: Exchange) -> None:
         """Find what the request is for; answer it at once when that is wrong or the caller may not have it."""
         parts = parts_of(exchange.target)
-        if self._access.tokens and not is_open(parts) and not self._lets_in(exchange):
+        if (
+            (self._access.tokens or not is_local(exchange.headers))
+            and not is_open(parts)
+            and not self._lets_in(exchange)
+        ):
             return
         match parts:
             case ("endpoints", name, "invocations" | "feedback" as what) if exchange.method == "POST":
@@ -65,6 +69,13 @@ class Front:
             exchange.work(exchange)
 
     def _lets_in(self, exchange: Exchange) -> bool:
+        if not self._access.tokens:
+            words = (
+                "Without a token, requests are taken that are made to localhost or 127.0.0.1, and by no web page of "
+                "another site. Start the host with EVERFIT_SERVE_TOKEN to let in who has it."
+            )
+            exchange.fail("AccessDenied", 403, words)
+            return False
         token = exchange.header(b"x-everfit-token")
         if token is None:
             kind, _, given = (exchange.header(b"authorization") or "").partition(" ")
@@ -147,6 +158,19 @@ def parts_of(target: bytes) -> tuple[str, ...]:
     if not path.startswith("/") and "://" in path:
         path = path.partition("://")[2].partition("/")[2]
     return tuple(unquote(part) for part in path.strip("/").split("/"))
+
+
+def is_local(headers: dict[bytes, bytes]) -> bool:
+    """Whether a request was made to this machine by its own name, and by no web page of another site.
+
+    A page that a browser on this machine shows can send requests to it, also under a name that was made to point here.
+    """
+    if not is_local_name(headers.get(b"host", b"localhost")):
+        return False
+    origin, site = headers.get(b"origin"), headers.get(b"sec-fetch-site")
+    if origin is not None and origin.partition(b"://")[2] != headers.get(b"host"):
+        return False
+    return site in (None, b"same-origin", b"none")
 
 
 def is_open(parts: tuple[str, ...]) -> bool:
