@@ -19,6 +19,7 @@ from everfit.domain.endpoint import ServedVersion, Service
 from everfit.domain.errors import StateError
 from everfit.domain.live import Observation
 from everfit.serving.limits import Limits
+from everfit.serving.state_files import replace_file
 from tests.integration.host_client import Client, Got, eventually
 from tests.integration.served_models import Models, proof
 
@@ -219,6 +220,41 @@ def test_labels_for_an_endpoint_are_taken_and_for_no_endpoint_refused(client: Cl
     got = client.send("POST", "/endpoints/solar/feedback", labels, content_type="application/json")
     assert got.status == 202
     assert client.send("POST", "/endpoints/lunar/feedback", labels, content_type="application/json").status == 400
+
+
+WISHES: list[dict[str, Any]] = [
+    {"weights": {"4": 1.0}},
+    {"weights": {"1": 0.5, "4": 0.5}},
+    {"weights": {"1": 1.0}, "shadows": [4]},
+    {"weights": {"4": 1.0}, "releases": {"4": "of version 1"}},
+    {"weights": {"1": 1.0}, "fallback": 4, "champion": 4},
+    {"weights": {"1": 0.5, "2": 0.6}},
+    {"weights": {"1": 0.5, "7": 0.5}},
+]
+
+
+@pytest.mark.parametrize("wish", WISHES, ids=str)
+def test_a_version_without_a_release_answers_nobody_whatever_is_written_by_hand(
+    client: Client, home: Path, wish: dict[str, Any]
+) -> None:
+    """First deployment, update, rollback and recovery all obey the same rule: traffic only to digests with a passing
+    verdict.
+    """
+    path = home / "host" / "desired.json"
+    before = path.read_bytes()
+    document = json.loads(before)
+    solar = document["endpoints"]["solar"]
+    releases = dict.fromkeys(wish.get("releases", {}), solar["releases"]["1"])
+    solar |= {**wish, "releases": {**solar["releases"], **releases}, "fence": solar["fence"] + 1}
+    replace_file(path, document)
+    try:
+        eventually(lambda: client.send("GET", "/endpoints/solar").document["fence"] == solar["fence"], "it is read")
+        shown = client.send("GET", "/endpoints/solar").document
+        assert (shown["weights"], shown["shadows"]) == ({"1": 1.0}, [])
+        assert ask(client, "7", target_variant="v4").status == 400
+        assert {answering(client) for _ in range(4)} == {"1"}
+    finally:
+        path.write_bytes(before)
 
 
 def test_a_full_disk_leaves_what_was_desired_and_what_serves(

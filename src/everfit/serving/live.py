@@ -63,7 +63,7 @@ class LiveHost:
         self._limits = limits
         self._labels = labels
         self._around = Surroundings(
-            epoch=uuid4().hex, patience=limits.request.total_seconds(), capture=capture, comparer=Comparer()
+            epoch=uuid4().hex, patience=limits.request.total_seconds(), capture=capture, comparer=Comparer(folder)
         )
         self._detours = read_detours(folder)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -260,7 +260,7 @@ class LiveHost:
         for task in self._tasks:
             task.cancel()
         pools = [pool for live in self.endpoints.values() for pool in live.pools.values()]
-        await asyncio.gather(*(pool.end() for pool in pools))
+        await asyncio.gather(self._around.comparer.end(), *(pool.end() for pool in pools))
 
 
 def trim_log(log: Path) -> None:
