@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from everfit.adapters.local.live_quality import LiveQuality, Matching
+from everfit.adapters.local.live_quality import STALE, LiveQuality, Matching
+from everfit.domain.errors import BackendError
 from everfit.domain.live import Losses, Quality
 from everfit.jobs import regression_metrics
 from everfit.serving.capture_keeper import keep
@@ -256,6 +257,33 @@ def test_a_metric_that_nobody_knows_has_no_value(host: Path) -> None:
     keep_answers(host, [(1, "a", answer(2.0))])
     give_labels(host, ("a", [1.0]))
     assert quality(host, "profit", "mae")[1].metrics == {"profit": None, "mae": 1.0}
+
+
+def test_it_is_not_computed_anew_while_no_label_comes(host: Path) -> None:
+    now = [0.0]
+    live = LiveQuality(host.parent, lambda: now[0])
+    give_labels(host, ("a", [1.0]), ("b", [1.0]), ("c", [5.0]))
+    keep_answers(host, [(1, "a", answer(1.0))])
+    rows = [live.quality("solar", [1], ["mae"], LONG_AGO)[1].rows]
+    keep_answers(host, [(1, "b", answer(1.0))])
+    rows.append(live.quality("solar", [1], ["mae"], LONG_AGO)[1].rows)
+    now[0] = STALE + 1
+    rows.append(live.quality("solar", [1], ["mae"], LONG_AGO)[1].rows)
+    keep_answers(host, [(1, "c", answer(1.0))])
+    give_labels(host, ("c", [1.0]))
+    rows.append(live.quality("solar", [1], ["mae"], LONG_AGO)[1].rows)
+    assert rows == [1, 1, 2, 3]
+
+
+def test_files_that_cannot_be_read_are_told_of(host: Path) -> None:
+    keep_answers(host, [(1, "a", answer(2.0))])
+    give_labels(host, ("a", [1.0]))
+    keep(host, time.time())
+    (segment,) = host.glob("capture/solar/*/*.parquet")
+    segment.write_bytes(b"PAR1" * 100)
+    with pytest.raises(BackendError, match="requests and labels of endpoint solar cannot be read") as told:
+        quality(host, "mae")
+    assert told.value.retryable
 
 
 def test_where_nothing_is_kept_there_is_no_quality(host: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 import duckdb
 
+from everfit.domain.errors import BackendError
 from everfit.serving.capture_segment import batches, columns_of
 from everfit.serving.capture_spool import segment_of, spools
 from everfit.serving.label_files import label_files
@@ -78,6 +79,16 @@ class Statements:
     of_batch: str
     given: Mapping[str, object] = field(default_factory=dict[str, object])
     since: datetime | None = None
+
+
+@contextmanager
+def reading(name: str) -> Generator[None]:
+    """Turn what goes wrong when an endpoint's files are read into ``BackendError``."""
+    try:
+        yield
+    except (duckdb.Error, OSError) as error:
+        words = f"The captured requests and labels of endpoint {name} cannot be read: {error}"
+        raise BackendError(words, retryable=True) from error
 
 
 @contextmanager
