@@ -5,6 +5,7 @@ import io
 import json
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from everfit.serving.errors import UnreadableRequestError
@@ -14,6 +15,8 @@ from everfit.serving.request_body import JSON_LINES, NUMPY
 from everfit.serving.shapes import is_list, is_many, is_object
 
 JSON = "application/json"
+ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+NUMBERS = ("f", "i", "u", "b")
 ANSWERS = (JSON, "text/csv", *JSON_LINES, NUMPY)
 
 
@@ -29,6 +32,7 @@ def preferred(accept: str) -> str:
     return JSON
 
 
+@lru_cache(maxsize=64)
 def supported(accept: str) -> str:
     """Return the first wanted content type that the default handlers can give."""
     wanted = [preferred(choice) for choice in accept.split(",")]
@@ -46,7 +50,7 @@ def write_answer(prediction: object, accept: str) -> tuple[bytes, str]:
     """Return the body and its content type."""
     content_type = supported(accept)
     if content_type == JSON:
-        return as_json(document(prediction)), content_type
+        return as_document(prediction), content_type
     values = plain(prediction.values if isinstance(prediction, Prediction) else prediction)
     rows = values if is_list(values) else [values]
     if content_type == NUMPY:
@@ -56,19 +60,28 @@ def write_answer(prediction: object, accept: str) -> tuple[bytes, str]:
     return b"".join(as_json(row) + b"\n" for row in rows), content_type
 
 
-def document(prediction: object) -> object:
-    """Return what the JSON answer holds; what a user's own ``predict_fn`` gave stays as it is."""
+def as_document(prediction: object) -> bytes:
+    """Return the JSON answer; what a user's own ``predict_fn`` gave stays as it is."""
     if not isinstance(prediction, Prediction):
-        return prediction
-    answer: dict[str, object] = {"predictions": prediction.values}
+        return as_json(prediction)
+    answer = {"predictions": listed(prediction.values)}
     if prediction.probabilities is not None:
-        answer |= {"probabilities": prediction.probabilities, "labels": prediction.labels}
-    return answer
+        answer |= {"probabilities": listed(prediction.probabilities), "labels": listed(prediction.labels)}
+    try:
+        return ENCODER.encode(answer).encode()
+    except (TypeError, ValueError):
+        # There is something in it that JSON does not know, which has to be looked for.
+        return as_json(answer)
+
+
+def listed(values: Any) -> Any:
+    """Return an array of plain numbers as lists; anything else as it is."""
+    return values.tolist() if getattr(getattr(values, "dtype", None), "kind", None) in NUMBERS else values
 
 
 def as_json(value: object) -> bytes:
     """Return the value as JSON, which knows no NaN and no infinity: they become null."""
-    return json.dumps(plain(value), ensure_ascii=False, allow_nan=False).encode()
+    return ENCODER.encode(plain(value)).encode()
 
 
 def plain(value: Any) -> Any:

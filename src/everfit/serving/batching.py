@@ -5,11 +5,10 @@ is made again for halves, so that one bad row costs its neighbours time and noth
 """
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from everfit.serving.frames import Reply, Request
-from everfit.serving.handlers import LoadedModel, readable
+from everfit.serving.handlers import LoadedModel, plain_type
 from everfit.serving.joining import joined, kind_of, parts, size_of
 from everfit.serving.probing import why_one_by_one
 from everfit.serving.replies import reply_for, reply_to
@@ -22,14 +21,27 @@ Named = tuple[int, Request]
 Answers = list[tuple[int, Reply]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(NamedTuple):
     """A request that was read."""
 
     name: int
     request: Request
     data: Any
-    size: int
+
+
+class Group:
+    """Requests that can share a call; ``sizes`` are the rows of each, ``size`` those of all."""
+
+    def __init__(self) -> None:
+        self.asked: list[Asked] = []
+        self.sizes: list[int] = []
+        self.size = 0
+
+    def add(self, asked: Asked, size: int) -> None:
+        """Take in a request."""
+        self.asked.append(asked)
+        self.sizes.append(size)
+        self.size += size
 
 
 class Batcher:
@@ -55,7 +67,7 @@ class Batcher:
         self.joins = self.message is None
         if self._loaded.has("input_fn"):
             # What the user's code makes of another content type may be one thing and no rows.
-            self._content_type = readable(b"", request.content_type)[1]
+            self._content_type = plain_type(request.content_type)
 
     def answers(self, requests: Sequence[Named]) -> Iterator[Answers]:
         """Return the replies, each as soon as it is there, in any order."""
@@ -66,45 +78,47 @@ class Batcher:
         groups, failures = self._groups(requests)
         if failures:
             yield failures
-        for group in sorted(groups, key=lambda group: sum(asked.size for asked in group)):
+        for group in sorted(groups, key=lambda group: group.size):
             yield from self._together(group)
 
-    def _groups(self, requests: Sequence[Named]) -> tuple[list[list[Asked]], Answers]:
+    def _groups(self, requests: Sequence[Named]) -> tuple[list[Group], Answers]:
         """Read the requests; return those that can share a call, and the replies to those that cannot be read."""
-        groups: dict[Hashable, list[list[Asked]]] = {}
+        groups: list[Group] = []
+        open_groups: dict[Hashable, Group] = {}
         failures: Answers = []
         for name, request in requests:
             try:
                 data = self._loaded.parse(request.body, request.content_type)
                 kind = self._kind(request, data)
-                asked = Asked(name=name, request=request, data=data, size=0 if kind is None else size_of(data))
+                size = 0 if kind is None else size_of(data)
             except BaseException as error:  # noqa: BLE001 - whatever the user's code does, the others are answered
                 failures.append((name, reply_for(error)))
                 continue
-            same = groups.setdefault(name if kind is None else kind, [])
-            if not same or kind is None or sum(other.size for other in same[-1]) + asked.size > MOST_ROWS:
-                same.append([])
-            same[-1].append(asked)
-        return [group for same in groups.values() for group in same], failures
+            group = open_groups.get(kind)
+            if group is None or kind is None or group.size + size > MOST_ROWS:
+                group = open_groups[kind] = Group()
+                groups.append(group)
+            group.add(Asked(name, request, data), size)
+        return groups, failures
 
     def _kind(self, request: Request, data: Any) -> Hashable | None:
-        if self._content_type not in (None, readable(b"", request.content_type)[1]):
+        if self._content_type is not None and self._content_type != plain_type(request.content_type):
             return None
         return kind_of(data)
 
-    def _together(self, group: Sequence[Asked]) -> Iterator[Answers]:
-        if len(group) == 1:
-            yield [(group[0].name, self._alone(group[0]))]
+    def _together(self, group: Group) -> Iterator[Answers]:
+        if len(group.asked) == 1:
+            yield [(group.asked[0].name, self._alone(group.asked[0]))]
             return
         try:
-            result = self._loaded.ask(finished(joined([asked.data for asked in group])))
-            answers = parts(result, [asked.size for asked in group])
+            result = self._loaded.ask(finished(joined([asked.data for asked in group.asked])))
+            answers = parts(result, group.sizes)
         except BaseException:  # noqa: BLE001 - a smaller call will tell whose it is
             answers = None
         if answers is None:
-            yield from self._in_halves([(asked.name, asked.request) for asked in group])
+            yield from self._in_halves([(asked.name, asked.request) for asked in group.asked])
         else:
-            yield [(asked.name, self._written(asked, part)) for asked, part in zip(group, answers, strict=True)]
+            yield [(asked.name, self._written(asked, part)) for asked, part in zip(group.asked, answers, strict=True)]
 
     def _in_halves(self, requests: Sequence[Named]) -> Iterator[Answers]:
         # They are read again, since the call that failed may have changed what it was given.

@@ -5,6 +5,7 @@ Runs in the model's own interpreter: nothing but the standard library is importe
 
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -81,8 +82,14 @@ class LoadedModel:
 
 def readable(body: bytes, content_type: str) -> tuple[bytes | str, str]:
     """Return the body as a handler is given it, and what kind it is."""
-    kind = content_type.partition(";")[0].strip().lower() or "application/json"
+    kind = plain_type(content_type)
     return as_text(body) if kind in DECODED else body, kind
+
+
+@lru_cache(maxsize=64)
+def plain_type(content_type: str) -> str:
+    """Return a content type without its parameters; JSON when there is none."""
+    return content_type.partition(";")[0].strip().lower() or "application/json"
 
 
 def answered(result: Any, content_type: str) -> tuple[bytes, str]:

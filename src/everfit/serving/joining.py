@@ -112,11 +112,14 @@ def parts(result: Any, sizes: Sequence[int]) -> list[Any] | None:
         return slices(result, bounds)
     values = slices(result.values, bounds)
     if values is None or result.probabilities is None:
-        return None if values is None else [replace(result, values=part) for part in values]
+        return None if values is None else [Prediction(values=part, labels=result.labels) for part in values]
     tables = slices(result.probabilities, bounds)
     if tables is None:
         return None
-    return [replace(result, values=part, probabilities=table) for part, table in zip(values, tables, strict=True)]
+    return [
+        Prediction(values=part, probabilities=table, labels=result.labels)
+        for part, table in zip(values, tables, strict=True)
+    ]
 
 
 def slices(values: Any, bounds: Sequence[int]) -> list[Any] | None:

@@ -15,7 +15,7 @@ from everfit.serving.table import INT64, Table, table_of
 WRAPPERS = ("instances", "records", "rows", "inputs", "data")
 JSON_LINES = ("application/jsonlines", "application/x-jsonlines", "application/jsonl", "application/x-ndjson")
 NUMPY = "application/x-npy"
-PLAIN_NUMBERS = re.compile(r"[-+.0-9eE,]+\r?")
+PLAIN_NUMBERS = re.compile(r"[-+.0-9eE,]+")
 PLAIN_NAME = re.compile(r"\S(?:.*\S)?")
 
 
@@ -126,7 +126,8 @@ def as_array(rows: Sequence[Any]) -> Any:
 
 def read_csv(text: str) -> Any:
     """Return the rows of CSV; a first line of numbers only is a row, anything else names the columns."""
-    rows = None if '"' in text else plain_numbers(text)
+    lines = text.replace("\r\n", "\n")
+    rows = None if '"' in lines or "\r" in lines else plain_numbers(lines)
     return read_any_csv(text) if rows is None else rows
 
 
@@ -135,9 +136,8 @@ def plain_numbers(text: str) -> Any:
 
     A shorter way to what ``read_any_csv`` returns.
     """
-    lines = [line for line in text.split("\n") if line and line != "\r"]
+    lines = [line for line in text.split("\n") if line]
     try:
-        # ``float`` overlooks the end of a line of Windows.
         return as_array([list(map(float, line.split(","))) for line in lines]) if lines else None
     except ValueError:
         return numeric_table(lines)
@@ -145,8 +145,8 @@ def plain_numbers(text: str) -> Any:
 
 def numeric_table(lines: Sequence[str]) -> Table | None:
     """Return lines of CSV as a table when the first one names columns and the others are plain numbers."""
-    names = tuple(lines[0].removesuffix("\r").split(","))
-    cells = [line.removesuffix("\r").split(",") for line in lines[1:]]
+    names = tuple(lines[0].split(","))
+    cells = [line.split(",") for line in lines[1:]]
     is_plain = all(map(PLAIN_NUMBERS.fullmatch, lines[1:])) and all(map(PLAIN_NAME.fullmatch, names))
     if not cells or not is_plain or len(set(names)) < len(names) or {len(row) for row in cells} != {len(names)}:
         return None
@@ -168,11 +168,20 @@ def numeric_column(cells: Sequence[str]) -> list[int] | list[float]:
     return whole
 
 
-def read_any_csv(text: str) -> Any:
-    """Return the rows of CSV as ``csv`` and pandas understand it."""
-    lines = [line for line in csv.reader(io.StringIO(text)) if line]
+def csv_lines(text: str) -> list[list[str]]:
+    """Return the cells of each line that has any."""
+    try:
+        lines = [line for line in csv.reader(io.StringIO(text)) if line]
+    except csv.Error as error:
+        raise UnreadableRequestError(f"The body is not CSV: {error}.") from error
     if not lines:
         raise UnreadableRequestError("The request holds no rows.")
+    return lines
+
+
+def read_any_csv(text: str) -> Any:
+    """Return the rows of CSV as ``csv`` and pandas understand it."""
+    lines = csv_lines(text)
     if all(is_number(cell) for cell in lines[0]):
         return as_array([[number_or_text(cell) for cell in line] for line in lines])
     header, rows = lines[0], lines[1:]
@@ -183,8 +192,11 @@ def read_any_csv(text: str) -> Any:
             raise UnreadableRequestError(f"Line {number} of the CSV has {len(row)} values for {len(header)} columns.")
     pandas = optional("pandas")
     if pandas is not None:
-        # The usual reading of numbers is off in the last place now and then; JSON's is not.
-        return pandas.read_csv(io.StringIO(text), skipinitialspace=True, float_precision="round_trip")
+        try:
+            # The usual reading of numbers is off in the last place now and then; JSON's is not.
+            return pandas.read_csv(io.StringIO(text), skipinitialspace=True, float_precision="round_trip")
+        except ValueError as error:
+            raise UnreadableRequestError(f"The body is not CSV: {error}.") from error
     return [dict(zip(header, map(number_or_text, row), strict=True)) for row in rows]
 
 

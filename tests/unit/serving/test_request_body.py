@@ -97,6 +97,11 @@ def test_csv_with_quotes_and_line_ends_in_them_is_read_whole() -> None:
     assert frame["text"].tolist() == ['a "quoted", long\nline', "b"]
 
 
+@pytest.mark.parametrize("text", ["a,b\r1,2\r", 'a,b\n"1,2\n', "a\n1,2\n", "1,2\r\r3,4"])
+def test_csv_that_cannot_be_read_is_the_callers_mistake(text: str) -> None:
+    assert outcome(read_request, text, "text/csv").startswith("UnreadableRequestError: ")
+
+
 @pytest.mark.parametrize("value", ["[" * 100_000, "1" * 5000, '{"instances": [[1, 2]', "[1e999, NaN", ""])
 def test_json_that_cannot_be_read_is_the_callers_mistake(value: str) -> None:
     assert outcome(parse_request, value, "application/json").startswith("UnreadableRequestError: The body is")
