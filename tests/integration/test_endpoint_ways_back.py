@@ -167,6 +167,20 @@ def test_a_version_that_does_not_load_after_a_restart_makes_room_for_the_last_go
     assert "does not load" in moved.reason
 
 
+def test_whoever_waits_for_a_version_that_crashes_in_a_loop_is_answered_by_the_next(
+    home: Path, endpoints: LocalEndpoints, versions: list[ServedVersion]
+) -> None:
+    """Only what the crashing processes had in their hands again and again fails; nothing that waited does."""
+    exits = replace(Models(home=home).version(4, "exits_when_asked.py"), sample=None)
+    deploy(endpoints, versions[0], exits)
+    with ThreadPoolExecutor(20) as threads:
+        answers = list(threads.map(lambda number: Client(home).ask(str(number)), range(60)))
+    failed = [got for got in answers if got.status != 200]
+    assert len(failed) <= 3
+    assert all(got.headers["x-everfit-version"] == "4" for got in failed)
+    assert {got.headers["x-everfit-version"] for got in answers if got.status == 200} == {"1"}
+
+
 def test_a_version_that_crashes_again_and_again_is_given_nothing(
     home: Path, endpoints: LocalEndpoints, versions: list[ServedVersion]
 ) -> None:

@@ -95,7 +95,7 @@ class LiveHost:
         for name, endpoint in desired.endpoints.items():
             live = self.endpoints.get(name)
             if live is None:
-                live = self.endpoints[name] = LiveEndpoint(endpoint, self._around)
+                live = self.endpoints[name] = LiveEndpoint(endpoint, self._around, self._guard)
             live.desired = endpoint
             live.detour = next((d for d in [self._detours.get(name)] if d is not None and d.holds(endpoint)), None)
             self._stage(live)
@@ -259,6 +259,8 @@ class LiveHost:
         """End every process."""
         for task in self._tasks:
             task.cancel()
+        for live in self.endpoints.values():
+            live.end()
         pools = [pool for live in self.endpoints.values() for pool in live.pools.values()]
         await asyncio.gather(self._around.comparer.end(), *(pool.end() for pool in pools))
 

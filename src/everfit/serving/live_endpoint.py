@@ -5,7 +5,8 @@ the same breath, so a version that goes away has been given all that it ever wil
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -26,15 +27,17 @@ class LiveEndpoint:
 
     Args:
         around: what it shares with others.
+        guard: takes the traffic from versions that crash again and again, where another one can have it.
     """
 
-    def __init__(self, desired: DesiredEndpoint, around: Surroundings) -> None:
+    def __init__(self, desired: DesiredEndpoint, around: Surroundings, guard: "Callable[[LiveEndpoint], None]") -> None:
         self.desired = desired
         self.pools: dict[int, VersionPool] = {}
         self.route: Route | None = None
         self.refusal: str | None = None
         self.detour: Detour | None = None
         self._around = around
+        self._guard = guard
         self._counters: dict[int, Counter] = {}
         self._copies: dict[int, Shadow] = {}
         self._early = Early(around.patience, self._give_up)
@@ -75,13 +78,20 @@ class LiveEndpoint:
         else:
             self._ask(route.lanes[next(route.turns)], route.shadows, inquiry, done)
 
-    def _ask(self, lane: Lane, shadows: Sequence[Shadow], inquiry: Inquiry, done: Done) -> None:
+    def _ask(
+        self, lane: Lane, shadows: Sequence[Shadow], inquiry: Inquiry, done: Done, *, is_second: bool = False
+    ) -> None:
         name = inquiry.inference_id or f"{self._around.epoch}-{next(self._named):x}"
         began = time.monotonic()
 
         def answered(reply: Reply) -> None:
             seconds = time.monotonic() - began
             lane.counter.count(reply.trouble, seconds)
+            if reply.trouble is Trouble.UNAVAILABLE and not is_second:
+                other = self._instead_of(lane, inquiry)
+                if other is not None:
+                    self._ask(other, (), replace(inquiry, inference_id=name), done, is_second=True)
+                    return
             done(Answered(reply=reply, version=lane.number, inference_id=name))
             if lane.sampler is not None and self._around.capture is not None and lane.sampler.picks():
                 self._around.capture.offer(self.desired.name, lane.number, inquiry, reply, seconds, name)
@@ -89,6 +99,16 @@ class LiveEndpoint:
                 shadow.copy(inquiry, reply)
 
         lane.pool.submit(inquiry, answered)
+
+    def _instead_of(self, lane: Lane, inquiry: Inquiry) -> Lane | None:
+        """Return who answers what waited for a version that is left from now on; None when it is not left."""
+        if inquiry.target is not None or lane.pool.is_healthy:
+            return None
+        self._guard(self)
+        route = self.route
+        if route is None or any(lane.pool is other.pool for other in route.lanes.values()):
+            return None
+        return route.lanes[next(route.turns)]
 
     def _ask_named(self, target: str, route: Route, inquiry: Inquiry, done: Done) -> None:
         named = {f"v{number}": lane for number, lane in route.lanes.items()}
@@ -125,6 +145,11 @@ class LiveEndpoint:
             return
         for inquiry, done in self._early.take_all():
             self.dispatch(inquiry, done)
+
+    def end(self) -> None:
+        """Tell those that wait for the first version that it does not come any more."""
+        for inquiry, done in self._early.take_all():
+            self._give_up(inquiry, done)
 
     def _reason(self) -> str:
         """Say why nothing takes the traffic."""

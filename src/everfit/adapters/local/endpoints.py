@@ -85,7 +85,8 @@ class LocalEndpoints:
         desired = read_desired(self._folder).endpoints.get(name)
         if desired is None or not desired.weights or (self._host.is_stopped and not self._host.is_running):
             return None
-        return observation_in(named(self._host.tell("converge"), name))
+        report = named(self._host.tell("converge"), name)
+        return observation_in(report) if "epoch" in report else None
 
     def quality(
         self, name: str, versions: Sequence[int], metrics: Sequence[str], since: datetime
