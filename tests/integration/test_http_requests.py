@@ -1,11 +1,13 @@
 """HTTP/1.1 as callers speak it: what is read, in which order it is answered, and when a connection stays open."""
 
+import gc
 import socket
 from collections.abc import Iterator
 
 import pytest
 
 from everfit.serving import http_server
+from everfit.serving.http_connection import Connection
 from tests.integration.host_client import eventually
 from tests.integration.http_service import LARGE, Running, chunked, get, post, running
 
@@ -230,3 +232,25 @@ def test_a_request_that_comes_while_the_service_stops_is_answered(monkeypatch: p
         answer = caller.ask(get("/just/so"))
         assert (answer.status, answer.headers["connection"]) == (200, "close")
         stopping.result(30)
+
+
+def test_connections_leave_nothing_behind(service: Running) -> None:
+    """However a connection ends, its memory is given back at once, without a search for cycles."""
+    whole, cut = get("/a"), post("/b", b"cut")[:-1]
+    eventually(lambda: not connections(), "those before are gone")
+    gc.disable()
+    try:
+        for sent in (whole, get("/a", "Connection: close"), cut, whole + cut, b"GET /", b"rubbish\r\n\r\n"):
+            with service.call() as caller:
+                caller.send(sent)
+                caller.socket.shutdown(socket.SHUT_WR)
+                while caller.line():
+                    pass
+        eventually(lambda: not connections(), "nothing is left")
+    finally:
+        gc.enable()
+    assert service.server.budget.total == 0
+
+
+def connections() -> list[Connection]:
+    return [each for each in gc.get_objects() if isinstance(each, Connection)]

@@ -1,6 +1,7 @@
 """The endpoint host: one process that accepts HTTP and holds the routing; models live in processes of their own."""
 
 import asyncio
+import gc
 import json
 import resource
 import signal
@@ -21,12 +22,17 @@ from everfit.serving.limits import Limits, from_document
 from everfit.serving.live import LiveHost
 
 MOST_FILES = 65536
+GARBAGE = 50_000
+"""Objects that are made before cycles among them are looked for."""
 
 
 def main() -> None:
     """Serve the folder and the listening socket that the supervisor hands over."""
     folder, listener, options = Path(sys.argv[1]), socket.socket(fileno=int(sys.argv[2])), json.loads(sys.argv[3])
     allow_files()
+    # What was imported stays; requests leave no cycles, so looking for them often only delays answers.
+    gc.freeze()
+    gc.set_threshold(GARBAGE)
     uvloop.run(serve(folder, listener, from_document(options)))
 
 

@@ -129,8 +129,9 @@ class RequestReader:
         return exchange
 
     def close(self) -> None:
-        """Let go of the parser, which holds this object, so that both go at once."""
+        """Let go of the parser and the receiver, which hold this object, so that all of them go at once."""
         self._parser = None
+        del self._receiver
 
     def on_url(self, target: bytes) -> None:
         """Take a piece of the target, which comes first of all."""
