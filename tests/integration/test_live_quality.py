@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from everfit.adapters.local import live_rows
 from everfit.adapters.local.live_quality import STALE, LiveQuality, Matching
 from everfit.domain.errors import BackendError
 from everfit.domain.live import Losses, Quality
@@ -257,6 +258,14 @@ def test_a_metric_that_nobody_knows_has_no_value(host: Path) -> None:
     keep_answers(host, [(1, "a", answer(2.0))])
     give_labels(host, ("a", [1.0]))
     assert quality(host, "profit", "mae")[1].metrics == {"profit": None, "mae": 1.0}
+
+
+def test_of_very_many_rows_the_newest_are_measured(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_rows, "MOST_ROWS", 5)
+    for number in range(4):
+        keep_answers(host, [(1, f"a{number}", answer(number, number))], at=time.time() - 10 + number)
+        give_labels(host, (f"a{number}", [0, 0]))
+    assert quality(host, "mae")[1].metrics == {"mae": 2.5}
 
 
 def test_it_is_not_computed_anew_while_no_label_comes(host: Path) -> None:

@@ -19,10 +19,10 @@ Found = TypeVar("Found")
 Wanted = tuple[str, Sequence[int], datetime]
 """An endpoint, its versions, and since when."""
 
-MEMORY: Final = "512MB"
+MEMORY: Final = "256MB"
 THREADS: Final = 2
-MOST_ROWS: Final = 500_000
-"""Labelled requests of each version that are measured, the newest; more change no figure that anybody acts on."""
+MOST_ROWS: Final = 1_000_000
+"""Labelled rows of each version that are measured, the newest; more change no figure that anybody acts on."""
 SLACK: Final = timedelta(days=1)
 """A label may have been given before its request, and a clock may be a little off."""
 LOOKS: Final = 5
@@ -54,9 +54,8 @@ SELECT max(answered_at) AS answered_at, version, id, arg_max(answer_type, answer
 FROM captured GROUP BY version, id"""
 NOT_TOO_MANY: Final = """
 CREATE OR REPLACE TEMP TABLE captured AS
-SELECT * FROM captured QUALIFY row_number() OVER (PARTITION BY version ORDER BY answered_at DESC) <= $most"""
-
-
+SELECT captured.* FROM captured JOIN (SELECT id, max(size) AS size FROM labels GROUP BY id) USING (id)
+QUALIFY sum(size) OVER (PARTITION BY version ORDER BY answered_at DESC, id ROWS UNBOUNDED PRECEDING) <= $most"""
 UNMATCHED: Final = """
 CREATE TEMP TABLE unmatched AS SELECT DISTINCT id FROM read_json($files, format = 'newline_delimited',
     ignore_errors = true, columns = {id: 'VARCHAR'}) WHERE id IS NOT NULL"""
@@ -130,7 +129,7 @@ def _loaded(folder: Path, wanted: Wanted, stack: ExitStack) -> Any:
     read_captured(connection, folder / "capture", name, statements)
     if has_twice(connection, "captured", "version, id"):
         connection.execute(NEWEST_ANSWERS)
-    if most_of_one(connection, "captured", "version") > MOST_ROWS:
+    if connection.execute("SELECT count(*) FROM labels").fetchall()[0][0] > MOST_ROWS:
         connection.execute(NOT_TOO_MANY, {"most": MOST_ROWS})
     return connection
 
@@ -142,13 +141,8 @@ def recent(files: Sequence[Path], since: datetime) -> list[str]:
 
 def has_twice(connection: Any, table: str, columns: str) -> bool:
     """Tell whether two rows are alike in the columns."""
-    return most_of_one(connection, table, columns) > 1
-
-
-def most_of_one(connection: Any, table: str, columns: str) -> int:
-    """Return how many rows there are at most that are alike in the columns."""
-    query = f"SELECT coalesce(max(rows), 0) FROM (SELECT count(*) AS rows FROM {table} GROUP BY {columns})"  # noqa: S608 - our own names
-    return int(connection.execute(query).fetchall()[0][0])
+    query = f"SELECT EXISTS (SELECT 1 FROM {table} GROUP BY {columns} HAVING count(*) > 1)"  # noqa: S608 - our own names
+    return bool(connection.execute(query).fetchall()[0][0])
 
 
 def read_captured(connection: Any, captured: Path, name: str, statements: Statements) -> None:
