@@ -6,7 +6,6 @@ at most alpha (Ville 1939), whenever and however often it is looked at. The boun
 sense: the chance that one of them is ever wrong is at most alpha.
 """
 
-from itertools import count as counting
 from math import erfc, exp, inf, lgamma, log, log1p, sqrt
 from typing import Final
 
@@ -15,6 +14,7 @@ from typing import Final
 _LOG_ODDS: Final = tuple(0.1 * 1.5**power for power in range(12))
 _ENOUGH_VARIANCE: Final = 1e4
 _TINY: Final = 1e-300
+_MOST_TERMS: Final = 100_000
 _ROWS_OF_INTEREST: Final = 100.0
 
 
@@ -87,8 +87,8 @@ def normal_tail(deviation: float) -> float:
 def _beta_part(a: float, b: float, x: float) -> float:
     """Return I_x(a, b) by its continued fraction (DLMF 8.17.22), evaluated by the modified method of Lentz."""
     front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log1p(-x)) / a
-    value, c, d = 1.0, 1.0, 0.0
-    for step in counting():
+    value, c, d, step, change = 1.0, 1.0, 0.0, 0, 0.0
+    while abs(change - 1.0) >= 1e-12 and step < _MOST_TERMS:
         half = step // 2
         if step == 0:
             term = 1.0
@@ -98,9 +98,9 @@ def _beta_part(a: float, b: float, x: float) -> float:
             term = half * (b - half) * x / ((a + 2 * half - 1) * (a + 2 * half))
         d = 1.0 / _not_zero(1.0 + term * d)
         c = _not_zero(1.0 + term / c)
-        value *= c * d
-        if abs(c * d - 1.0) < 1e-12 or step > 100_000:
-            break
+        change = c * d
+        value *= change
+        step += 1
     return min(front * (value - 1.0), 1.0)
 
 

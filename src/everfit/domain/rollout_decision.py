@@ -112,17 +112,22 @@ def _waits(progress: Progress, evidence: Evidence, comparisons: tuple[Comparison
         yield f"{progress.orders[-1].actor} paused it: {progress.orders[-1].reason}"
     if progress.since is None:
         yield "the endpoint has not taken the step yet"
-        return
-    yield from distrusted(progress, evidence.observation)
-    if now < progress.since:
+    else:
+        yield from _unfinished(progress, progress.since, evidence.observation, now)
+    if unclear := worst(comparisons, Result.UNCLEAR):
+        yield unclear
+
+
+def _unfinished(progress: Progress, since: datetime, observation: Observation, now: datetime) -> Iterator[str]:
+    """Yield, in words, which time and traffic a step under way waits for."""
+    yield from distrusted(progress, observation)
+    if now < since:
         yield "the clock went back; the bake starts anew"
     if left := bake_left(progress, now):
         yield f"it bakes for another {brief(left)}"
     # Nothing shares the traffic with a first version, so no number of requests would say more about it.
     if progress.champion is not None:
-        yield from _lacks(progress, evidence.observation)
-    if unclear := worst(comparisons, Result.UNCLEAR):
-        yield unclear
+        yield from _lacks(progress, observation)
 
 
 def distrusted(progress: Progress, observation: Observation) -> Iterator[str]:
