@@ -165,15 +165,15 @@ def has_come(service: Running, size: int) -> bool:
 
 def test_a_body_that_makes_progress_may_take_its_time(service: Running) -> None:
     with service.call() as caller:
-        request = post("/b", b"x" * 20_000)
-        caller.send(request[:-10_000])
+        request = post("/b", b"x" * 60_000)
+        caller.send(request[:-48_000])
         service.waits_for("body")
         for part in range(4):
             service.pass_time(10)
-            start = len(request) - 10_000 + part * 2500
-            caller.send(request[start : start + 2500])
-            eventually(partial(has_come, service, 12_500 + part * 2500), "it has come")
-        assert caller.answer().body == b"POST /b " + b"x" * 20_000
+            start = len(request) - 48_000 + part * 12_000
+            caller.send(request[start : start + 12_000])
+            eventually(partial(has_come, service, 24_000 + part * 12_000), "it has come")
+        assert caller.answer().body == b"POST /b " + b"x" * 60_000
 
 
 def test_a_connection_without_a_request_is_closed_in_the_end(service: Running) -> None:

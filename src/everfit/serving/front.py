@@ -151,7 +151,7 @@ class Front:
         exchange.answer(200, exposition(reports, exchange.owner.crowd()).encode(), CONTENT_TYPE)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def parts_of(target: bytes) -> tuple[str, ...]:
     """Return the names in the path of a request's target, which may be a whole URL."""
     path = target.partition(b"?")[0].decode("latin-1")

@@ -7,6 +7,7 @@ import resource
 import signal
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import uvloop
@@ -22,6 +23,8 @@ from everfit.serving.limits import Limits, from_document
 from everfit.serving.live import LiveHost
 
 MOST_FILES = 65536
+OWN_FILES = 512
+"""Files that the host keeps for itself: workers, logs, and callers that are told that they are too many."""
 GARBAGE = 50_000
 """Objects that are made before cycles among them are looked for."""
 
@@ -29,19 +32,27 @@ GARBAGE = 50_000
 def main() -> None:
     """Serve the folder and the listening socket that the supervisor hands over."""
     folder, listener, options = Path(sys.argv[1]), socket.socket(fileno=int(sys.argv[2])), json.loads(sys.argv[3])
-    allow_files()
+    limits = fitting(from_document(options), allowed_files())
     # What was imported stays; requests leave no cycles, so looking for them often only delays answers.
     gc.freeze()
     gc.set_threshold(GARBAGE)
-    uvloop.run(serve(folder, listener, from_document(options)))
+    uvloop.run(serve(folder, listener, limits))
 
 
-def allow_files() -> None:
-    """Let this process hold as many connections as the machine allows; what is usual is a thousand."""
+def allowed_files() -> int:
+    """Let this process open as many files as the machine allows, of which a thousand is usual; return how many."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
     if soft != resource.RLIM_INFINITY and soft < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        return most
+    return MOST_FILES if soft == resource.RLIM_INFINITY else soft
+
+
+def fitting(limits: Limits, files: int) -> Limits:
+    """Return the limits with no more connections than there are files for, beside those that the host needs."""
+    most = max(1, min(limits.connection.connections, files - OWN_FILES))
+    return replace(limits, connection=replace(limits.connection, connections=most))
 
 
 async def serve(folder: Path, listener: socket.socket, limits: Limits) -> None:

@@ -13,7 +13,9 @@ from everfit.serving.http_exchange import Budget, Exchange, Owner
 from everfit.serving.limits import Limits
 
 SMALL = 64 * 1024
-"""Bodies up to this size, in bytes, are not counted, and are read to their end even when nobody wants them."""
+"""Bodies up to this size, in bytes, are read to their end even when nobody wants them."""
+UNCOUNTED = 8 * 1024
+"""Bodies up to this size, in bytes, are not counted in the budget."""
 NEVER_TWICE = frozenset({b"host", b"authorization", b"x-everfit-token", b"content-type"})
 CONTINUED = b"100-continue"
 
@@ -215,7 +217,7 @@ class RequestReader:
             exchange.body = piece
         else:
             self._pieces.append(piece)
-        if self.received > SMALL or exchange.status:
+        if self.received > UNCOUNTED or exchange.status:
             self._look_at_body(exchange)
 
     def _look_at_body(self, exchange: Exchange) -> None:

@@ -27,7 +27,7 @@ class ConnectionLimits:
     head: int = 32 * 1024
     headers: int = 100
     held: int = 512 * 1024 * 1024
-    body_least: int = 1024
+    body_least: int = 10 * 1024
     head_time: timedelta = timedelta(seconds=10)
     body_window: timedelta = timedelta(seconds=10)
     idle: timedelta = timedelta(seconds=75)

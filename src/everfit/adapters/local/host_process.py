@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from everfit.domain.errors import BackendError, StateError
-from everfit.serving.access import TOKENS, HostAccess, reachable, url_of
+from everfit.serving.access import LOOPBACK, TOKENS, HostAccess, reachable, url_of
 from everfit.serving.limits import Limits, to_document
 from everfit.serving.state_files import is_locked
 
@@ -82,7 +82,8 @@ class HostProcess:
         """Raise ``StateError`` when the running host is reached in another way than was chosen."""
         record, port = self._record(), self._access.wanted_port
         running = record.get("port")
-        if running is None:
+        # What a host before left says nothing of one that is just being started.
+        if running is None or not is_alive(record["pid"]):
             return
         if port is not None and running != port:
             raise StateError(
@@ -90,12 +91,12 @@ class HostProcess:
             )
         if not self._access.is_chosen:
             return
-        if record["host"] != self._access.host:
+        host: str = record.get("host", LOOPBACK)
+        if host != self._access.host:
             raise StateError(
-                f"The endpoint host listens on {record['host']}, not {self._access.host}: stop it with `everfit down` "
-                "first."
+                f"The endpoint host listens on {host}, not {self._access.host}: stop it with `everfit down` first."
             )
-        if record["tokens"] != list(self._access.tokens):
+        if record.get("tokens", []) != list(self._access.tokens):
             raise StateError(
                 "The endpoint host runs with other tokens than EVERFIT_SERVE_TOKEN names: stop it with `everfit down` "
                 "first."
@@ -200,3 +201,14 @@ class HostProcess:
         if isinstance(pid, int):
             with suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
+
+
+def is_alive(process: int) -> bool:
+    """Whether there is a process of that number."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
