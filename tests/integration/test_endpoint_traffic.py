@@ -257,6 +257,26 @@ def test_a_version_without_a_release_answers_nobody_whatever_is_written_by_hand(
         path.write_bytes(before)
 
 
+def test_other_bytes_under_the_same_number_never_answer(
+    client: Client, home: Path, versions: list[ServedVersion]
+) -> None:
+    """A version that serves goes on with the bytes that it has; another one is nothing that those were released for."""
+    path = home / "host" / "desired.json"
+    before = path.read_bytes()
+    document = json.loads(before)
+    solar = document["endpoints"]["solar"]
+    for changed in (solar["versions"]["1"], solar["releases"]["1"]):
+        changed["artifact"] = versions[3].artifact
+    solar["versions"]["1"]["model"] = versions[3].model
+    solar["fence"] += 1
+    replace_file(path, document)
+    try:
+        eventually(lambda: client.send("GET", "/endpoints/solar").document["fence"] == solar["fence"], "it is read")
+        assert {ask(client, "7").body for _ in range(4)} == {b"1:1:7"}
+    finally:
+        path.write_bytes(before)
+
+
 def test_a_full_disk_leaves_what_was_desired_and_what_serves(
     client: Client, endpoints: LocalEndpoints, versions: list[ServedVersion], home: Path
 ) -> None:

@@ -166,7 +166,7 @@ class LiveHost:
         live.refusal = objection(wanted)
         if live.refusal is not None:
             return
-        ready = {number for number, pool in live.pools.items() if pool.state is PoolState.READY}
+        ready = live.ready
         shares = {number: share for number, share in wanted.weights.items() if share > 0 and number in ready}
         is_partial = any(share > 0 and number not in ready for number, share in wanted.weights.items())
         # Nothing that serves is left for less than all of what is desired; where nothing serves, less is a beginning.
@@ -196,7 +196,7 @@ class LiveHost:
 
     def _leave(self, live: LiveEndpoint, number: int, reason: str) -> None:
         name, ill = live.desired.name, Illness(version=number, reason=reason, at=datetime.now(UTC))
-        able = [n for n, pool in live.pools.items() if pool.is_healthy and objection_to(live.desired, n) is None]
+        able = [n for n, pool in live.ready.items() if pool.is_healthy and objection_to(live.desired, n) is None]
         found = detour_around(ill, live.desired, live.detour, able)
         if found is None:
             return

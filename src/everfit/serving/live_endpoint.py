@@ -55,6 +55,16 @@ class LiveEndpoint:
         return any(pool.state is PoolState.LOADING for pool in pools)
 
     @property
+    def ready(self) -> Mapping[int, VersionPool]:
+        """The versions that have loaded the very bytes that are desired, and that their releases are about."""
+        held = self.desired.versions
+        return {
+            number: pool
+            for number, pool in self.pools.items()
+            if pool.state is PoolState.READY and number in held and pool.version.artifact == held[number].artifact
+        }
+
+    @property
     def weights(self) -> Mapping[int, float]:
         """The shares that shall be given, a detour taken into account."""
         return self.desired.weights if self.detour is None else self.detour.weights
@@ -113,8 +123,8 @@ class LiveEndpoint:
     def _ask_named(self, target: str, route: Route, inquiry: Inquiry, done: Done) -> None:
         named = {f"v{number}": lane for number, lane in route.lanes.items()}
         for number in self.desired.ways_back:
-            pool = self.pools.get(number)
-            if pool is not None and pool.state is PoolState.READY:
+            pool = self.ready.get(number)
+            if pool is not None:
                 named.setdefault(f"v{number}", self._lane(number, pool))
         if target in named:
             self._ask(named[target], route.shadows, inquiry, done)
