@@ -6,25 +6,16 @@ import os
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from everfit.adapters.local.endpoints import LocalEndpoints
-from everfit.adapters.local.live_quality import LiveQuality, Matching
-from everfit.domain.endpoint import Service
 from everfit.serving import feedback as front_side
-from everfit.serving.capture_keeper import keep
-from everfit.serving.capture_settings import read_settings
 from everfit.serving.feedback import Feedback
 from everfit.serving.label_files import label_files
-from tests.integration.captured import rows_of, until
-from tests.integration.host_client import Client
-from tests.integration.served_models import Models, deploy
+from tests.integration.captured import until
 
 ONE = b'{"inference_id": "a", "label": 1.5}'
 
@@ -142,41 +133,3 @@ def test_a_full_disk_is_told_and_what_was_accepted_stays(tmp_path: Path) -> None
         assert kept(tmp_path) == [("a", [1.5]), ("a", [1.5])]
     finally:
         subprocess.run(["umount", "-l", place], check=True)
-
-
-@pytest.fixture
-def endpoints(tmp_path: Path) -> Iterator[LocalEndpoints]:
-    """Serve a version that keeps every second request."""
-    adapter = LocalEndpoints(tmp_path, None)
-    deploy(adapter, replace(Models(home=tmp_path).version(1), service=Service(capture=0.5, keep=3600.0)))
-    yield adapter
-    adapter.stop()
-
-
-def test_requests_are_captured_and_labelled_over_http(endpoints: LocalEndpoints, tmp_path: Path) -> None:
-    """Labels that arrive late are joined to the predictions they belong to, from one end to the other."""
-    client = Client(tmp_path)
-    for number in range(20):
-        got = client.send(
-            "POST",
-            "/endpoints/solar/invocations",
-            f"{number}".encode(),
-            content_type="text/csv",
-            x_amzn_sagemaker_inference_id=f"order-{number}",
-        )
-        assert (got.status, got.headers["x-everfit-inference-id"]) == (200, f"order-{number}")
-    labels = [{"inference_id": f"order-{number}", "label": "1:1:7"} for number in range(20)]
-    got = client.send("POST", "/endpoints/solar/feedback", json.dumps(labels), content_type="application/json")
-    assert (got.status, got.document) == (202, {"requests": 20, "labels": 20})
-    assert client.send("POST", "/endpoints/lunar/feedback", b"{}").status == 400
-    assert client.send("GET", "/endpoints/solar/feedback").status == 405
-    assert client.send("POST", "/endpoints/solar/feedback", b"{").document["Code"] == "ValidationError"
-    assert read_settings(tmp_path / "host").of("solar").keep == 3600.0
-    assert endpoints.stop()
-    assert LiveQuality(tmp_path).matching("solar") == Matching(requests=20, unmatched=10)
-    keep(tmp_path / "host", time.time())
-    rows = rows_of(tmp_path / "host", "version, inference_id, request, status, answer")
-    assert len(rows) == 10
-    for version, name, request, status, answer in rows:
-        number = name.removeprefix("order-")
-        assert (version, request.decode(), status, answer.decode()) == (1, number, 200, f"1:1:{number}")
