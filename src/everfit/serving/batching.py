@@ -12,7 +12,6 @@ from everfit.serving.handlers import LoadedModel, plain_type
 from everfit.serving.joining import joined, kind_of, parts, size_of
 from everfit.serving.probing import why_one_by_one
 from everfit.serving.replies import reply_for, reply_to
-from everfit.serving.request_body import finished
 
 MOST_ROWS: Final = 4096
 """In one call; more would gain nothing and make small requests wait for large ones."""
@@ -111,7 +110,7 @@ class Batcher:
             yield [(group.asked[0].name, self._alone(group.asked[0]))]
             return
         try:
-            result = self._loaded.ask(finished(joined([asked.data for asked in group.asked])))
+            result = self._loaded.ask(self._loaded.finished(joined([asked.data for asked in group.asked])))
             answers = parts(result, group.sizes)
         except BaseException:  # noqa: BLE001 - a smaller call will tell whose it is
             answers = None
@@ -128,7 +127,7 @@ class Batcher:
 
     def _alone(self, asked: Asked) -> Reply:
         try:
-            prediction = self._loaded.ask(finished(asked.data))
+            prediction = self._loaded.ask(self._loaded.finished(asked.data))
             content, content_type = self._loaded.write(prediction, asked.request.accept)
         except BaseException as error:  # noqa: BLE001 - whatever the user's code does, the next request is answered
             return reply_for(error)

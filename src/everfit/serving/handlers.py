@@ -11,9 +11,11 @@ from typing import Any, cast
 
 from everfit.serving.answer_body import as_json, preferred, write_answer
 from everfit.serving.errors import UnreadableRequestError, UnusableModelError
+from everfit.serving.estimators import columns_by_place
 from everfit.serving.model_files import load_model_file
 from everfit.serving.predictors import is_row_by_row, predict
-from everfit.serving.request_body import as_text, finished, parse_request
+from everfit.serving.request_body import as_text, parse_request
+from everfit.serving.table import Table
 from everfit.serving.user_script import UserScript, failure_text, find_script, import_script, open_code_folder
 
 __all__ = ["LoadedModel", "UnreadableRequestError", "UnusableModelError", "load"]
@@ -28,10 +30,12 @@ class LoadedModel:
     Args:
         model: whatever ``model_fn`` returned.
         script: None when the default handlers serve.
+        columns: of the rows that the model takes as an array, in its order; None when it is not known to.
     """
 
     model: Any
     script: UserScript | None
+    columns: tuple[str, ...] | None = None
 
     def invoke(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
         """Return the answer and its content type; what the user's code raises passes through."""
@@ -43,12 +47,19 @@ class LoadedModel:
 
     def read(self, body: bytes, content_type: str) -> Any:
         """Return what the model is asked."""
-        return finished(self.parse(body, content_type))
+        return self.finished(self.parse(body, content_type))
 
     def parse(self, body: bytes, content_type: str) -> Any:
         """Return what the model is asked, or a ``Table`` that has yet to be finished."""
         data, kind = readable(body, content_type)
         return self._call("input_fn", data, kind) if self.has("input_fn") else parse_request(data, kind)
+
+    def finished(self, data: Any) -> Any:
+        """Return what was parsed as the model takes it."""
+        if isinstance(data, Table):
+            array = None if self.columns is None else data.numbers(self.columns)
+            return data.frame() if array is None else array
+        return data
 
     def ask(self, rows: Any) -> Any:
         """Return what the model predicts."""
@@ -129,4 +140,5 @@ def ready(model: Any, script: UserScript | None) -> LoadedModel:
     """Return a model that was loaded."""
     # Said at every request that has no names; the default handlers take such rows by their place.
     warnings.filterwarnings("ignore", message="X does not have valid feature names")
-    return LoadedModel(model=model, script=script)
+    is_users = script is not None and script.has("predict_fn")
+    return LoadedModel(model=model, script=script, columns=None if is_users else columns_by_place(model))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from everfit.serving.errors import UnreadableRequestError
+from everfit.serving.estimators import votes
 from everfit.serving.packages import optional, required
 from everfit.serving.shapes import is_list, is_object
 
@@ -109,11 +110,13 @@ def predict_estimator(rows: Any, model: Any) -> Prediction:
     if names is None and hasattr(model, "n_features_in_") and hasattr(rows, "to_numpy"):
         rows = rows.to_numpy()
     rows = arranged(rows, names)
-    values = model.predict(rows)
     labels = getattr(model, "classes_", None)
     if labels is None or isinstance(labels, list) or not hasattr(model, "predict_proba"):
-        return Prediction(values=values)
-    return Prediction(values=values, probabilities=model.predict_proba(rows), labels=labels)
+        return Prediction(values=model.predict(rows))
+    if votes(model):
+        table = model.predict_proba(rows)
+        return Prediction(values=labels.take(table.argmax(axis=1)), probabilities=table, labels=labels)
+    return Prediction(values=model.predict(rows), probabilities=model.predict_proba(rows), labels=labels)
 
 
 def predict_statsmodels(rows: Any, model: Any) -> Prediction:

@@ -16,7 +16,6 @@ from everfit.serving.handlers import LoadedModel
 from everfit.serving.joining import is_array, joined, kind_of, parts
 from everfit.serving.predictors import Prediction
 from everfit.serving.replies import words_of
-from everfit.serving.request_body import finished
 from everfit.serving.shapes import is_list, is_object
 from everfit.serving.table import Table
 
@@ -65,7 +64,7 @@ def contradiction(loaded: LoadedModel, data: Any) -> str | None:
 def asked(loaded: LoadedModel, pieces: Sequence[Any]) -> list[Any] | None:
     """Return the answer to each piece of one row from one call; None when that cannot be told."""
     # Each by itself: a copy of all would keep pieces that are the same object one object.
-    data = finished(joined([copy.deepcopy(piece) for piece in pieces]))
+    data = loaded.finished(joined([copy.deepcopy(piece) for piece in pieces]))
     return parts(loaded.ask(data), [1] * len(pieces))
 
 

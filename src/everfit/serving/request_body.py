@@ -19,16 +19,6 @@ PLAIN_NUMBERS = re.compile(r"[-+.0-9eE,]+")
 PLAIN_NAME = re.compile(r"\S(?:.*\S)?")
 
 
-def read_request(body: bytes | str, content_type: str) -> Any:
-    """Return the rows of a request, as a data frame when they have names and pandas is there."""
-    return finished(parse_request(body, content_type))
-
-
-def finished(rows: Any) -> Any:
-    """Return rows as models take them."""
-    return rows.finished() if isinstance(rows, Table) else rows
-
-
 def parse_request(body: bytes | str, content_type: str) -> Any:
     """Return the rows of a request; those with names may be a ``Table``, which can be joined before it is finished."""
     if content_type == NUMPY:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from everfit.serving.packages import optional
 
 PLAIN_TYPES: Final = frozenset((float, int, str, bool, type(None)))
+NUMBERS: Final = frozenset((float, int))
 INT64: Final = range(-(2**63), 2**63)
 
 
@@ -25,7 +26,17 @@ class Table:
     types: tuple[type, ...]
     rows: Sequence[Sequence[Any]]
 
-    def finished(self) -> Any:
+    def numbers(self, names: Sequence[str]) -> Any:
+        """Return the named columns as an array of numbers, or None when they are not all there and nothing else."""
+        numpy = optional("numpy")
+        if numpy is None or not NUMBERS.issuperset(self.types) or not set(names).issubset(self.names):
+            return None
+        array: Any = numpy.array(self.rows, dtype="int64" if float not in self.types else "float64")
+        if tuple(names) == self.names:
+            return array
+        return array[:, [self.names.index(name) for name in names]]
+
+    def frame(self) -> Any:
         """Return a data frame, or records where there is no pandas."""
         pandas = optional("pandas")
         if pandas is None:

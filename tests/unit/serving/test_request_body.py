@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from everfit.serving.request_body import finished, parse_request, read_any_csv, read_csv, read_request
+from everfit.serving.request_body import parse_request, read_any_csv, read_csv
 from everfit.serving.table import Table, table_of
 
 numpy = pytest.importorskip("numpy", reason="the default handlers are tested with numpy")
@@ -47,6 +47,14 @@ def outcome(call: Any, *arguments: Any) -> Any:
         return f"{type(error).__name__}: {error}"
 
 
+def finished(rows: Any) -> Any:
+    return rows.frame() if isinstance(rows, Table) else rows
+
+
+def read_request(body: str, content_type: str) -> Any:
+    return finished(parse_request(body, content_type))
+
+
 def frame_by(read: Callable[[str], Any], text: str) -> Any:
     return finished(read(text))
 
@@ -78,7 +86,7 @@ def test_records_become_the_frame_that_pandas_makes_of_them(records: Sequence[Ma
     table = table_of(records)
     if table is not None:
         frame = pandas.DataFrame(list(records))
-        same(table.finished(), frame)
+        same(table.frame(), frame)
 
 
 def test_columns_that_are_renamed_are_so_for_one_request_only() -> None:
