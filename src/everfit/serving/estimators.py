@@ -1,8 +1,8 @@
-"""What is known of scikit-learn's own estimators that makes asking them cheaper and changes no answer, but for the
-last place of a number where an array is added up in another order than a frame.
+"""What is known of scikit-learn's own estimators that makes asking them cheaper and changes no answer.
 
-Only what their classes are known to do is used, and only for exactly these classes: an estimator that was derived from
-one of them may do anything.
+An array may be added up in another order than a frame, which can show in the last place of a number. Only what their
+classes are known to do is used, and only for exactly these classes: an estimator that was derived from one of them may
+do anything.
 """
 
 import sys

@@ -163,6 +163,7 @@ class Worker:
             succeeded = all(reply.is_answer for _, reply in replies)
             if batch.is_sample and succeeded and not batcher.has_learnt:
                 self._learn(connection, batcher, batch.requests[0][1])
+                settle_memory()
             connection.sendall(encoded_answers(replies))
         if succeeded and not batcher.has_learnt and perf_counter() - start < QUICK:
             self._learn(connection, batcher, batch.requests[0][1])
@@ -171,7 +172,6 @@ class Worker:
         """Find out whether requests can be joined, and tell the front."""
         batcher.learn(request)
         self._end_if_forked()
-        settle_memory()
         connection.sendall(self._hello(Readiness.READY, batcher.message, batches=batcher.joins))
 
     def _hello(self, kind: Readiness, message: str | None, *, batches: bool = False) -> bytes:
