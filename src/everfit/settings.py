@@ -39,7 +39,7 @@ class Settings:
     port: int | None
     serve_address: str | None = None
     serve_tokens: tuple[str, ...] = field(default=(), repr=False)
-    variables: Mapping[str, str]
+    variables: Mapping[str, str] = field(repr=False)
     actor: str
     notify: str | None = None
     sns_topics: tuple[str, ...] = ()

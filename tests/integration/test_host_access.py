@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from everfit.adapters.local.endpoints import LocalEndpoints
+from everfit.bootstrap import ports_at
 from everfit.domain.errors import StateError
 from everfit.serving.access import HostAccess
 from everfit.serving.limits import Limits
+from everfit.settings import read_settings
+from tests.fakes import Silent
 from tests.integration.host_client import Client, Got
 from tests.integration.served_models import Models, deploy
 
@@ -181,3 +184,12 @@ def test_an_address_of_another_machine_is_named(tmp_path: Path) -> None:
     with pytest.raises(StateError, match=r"cannot listen on 192\.0\.2\.7, port 8080: Cannot assign"):
         adapter.start()
     assert not adapter.is_running()
+
+
+def test_the_environment_says_who_gets_in(tmp_path: Path) -> None:
+    settings = read_settings({"EVERFIT_SERVE_ADDRESS": " 127.0.0.2 ", "EVERFIT_SERVE_TOKEN": f"{OLD}, {NEW},"})
+    assert (settings.serve_address, settings.serve_tokens) == ("127.0.0.2", (OLD, NEW))
+    assert OLD not in repr(settings)
+    endpoints = ports_at(tmp_path, settings, Silent()).endpoints
+    assert isinstance(endpoints, LocalEndpoints)
+    assert endpoints._host.url == "http://127.0.0.2:8080"
