@@ -339,6 +339,12 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, size: int = 0, link: str = 
         [member("a", tarfile.CHRTYPE)],
         [member("a", tarfile.FIFOTYPE)],
         [member("a"), member("./a")],
+        [member("a"), member("a/b")],
+        [member("a/b"), member("a")],
+        [member("./")],
+        [member("a" * 256)],
+        [member("a/" * 200 + "b")],
+        [member("a" * 200 + "/" + "b" * 900)],
         [member("a", size=9_000_000), member("b", size=9_000_000)],
     ],
 )

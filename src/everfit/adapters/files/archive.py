@@ -4,6 +4,7 @@ The gzip layer only wraps: its deflate blocks are stored, not compressed. What a
 version, so that the digest of the same model would differ between machines; trained weights hardly shrink anyway.
 """
 
+import gzip
 import hashlib
 import os
 import stat
@@ -12,7 +13,7 @@ import tarfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, BinaryIO, Final
+from typing import IO, BinaryIO, Final, Self
 
 from everfit.adapters.files.disk import writing
 from everfit.adapters.files.tree import TreeFile, read_error
@@ -21,6 +22,20 @@ from everfit.domain.errors import BackendError, RefusedError, StateError
 _BLOCK: Final = 65535
 _CHUNK: Final = 1 << 20
 _MOST_MEMBERS: Final = 1_000_000
+_LONGEST_NAME: Final = 1024
+_LONGEST_PART: Final = 255
+_DEEPEST: Final = 100
+_SHOWN: Final = 80
+_EXTENSIONS: Final = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
+"""Kinds of headers whose content ``tarfile`` reads into memory."""
+_LONGEST_EXTENSION: Final = 64 * 1024
+_MOST_SHARED: Final = 100
 # Deflate, no flags, no time, no extra flags, made on Unix: RFC 1952.
 _HEADER: Final = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03"
 
@@ -117,42 +132,110 @@ def _unchanged(file: TreeFile) -> Iterator[bytes]:
         )
 
 
-def extract_archive(path: Path, target: Path, *, limit: int, name: str | None = None) -> None:
+class _Header(tarfile.TarInfo):
+    """A header that may not announce a long name so large that reading it would take the memory away."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        header = super().frombuf(buf, encoding, errors)
+        if header.type in _EXTENSIONS and not 0 <= header.size <= _LONGEST_EXTENSION:
+            raise tarfile.ReadError(f"a header of {header.size} bytes")
+        return header
+
+
+def extract_archive(
+    path: Path, target: Path, *, limit: int, name: str | None = None, most: int = _MOST_MEMBERS
+) -> None:
     """Write the files of the archive below *target*, at most *limit* bytes of them.
 
     Args:
         name: how a person knows the archive; None means by its path.
+        most: files and folders in it.
 
     Raises:
         RefusedError: a member is not a plain file or folder with a name of its own inside the target.
     """
-    names: set[str] = set()
-    known = name or str(path)
+    guard = _Guard(name or str(path), limit, most)
     try:
-        with tarfile.open(path, "r|gz", bufsize=_CHUNK) as archive:
-            left = limit
-            for member in archive:
-                _check(known, member, names, left)
-                left -= member.size
+        # ``gzip`` inflates as much as is asked for; ``tarfile`` alone inflates whatever it has read at once.
+        with (
+            gzip.open(path) as content,
+            tarfile.open(fileobj=content, mode="r|", bufsize=_CHUNK, tarinfo=_Header) as archive,
+        ):
+            while (member := archive.next()) is not None:
+                guard.check(member, len(archive.pax_headers))
                 _extract(archive, member, target)
-    except (tarfile.TarError, EOFError, zlib.error) as error:
-        raise RefusedError(f"{known} is not a whole archive ({error}). Register a version that is.") from error
+                _forget(archive)
+    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, RecursionError) as error:
+        raise RefusedError(f"{guard.known} is not a whole archive ({error}). Register a version that is.") from error
 
 
-def _check(known: str, member: tarfile.TarInfo, names: set[str], left: int) -> None:
-    name = os.path.normpath(member.name)
-    reason = None
-    if name.startswith(("/", "../")) or name == ".." or "\\" in name or "\0" in name:
-        reason = "its name leads out of the folder"
-    elif not (member.isreg() or member.isdir()):
-        reason = "it is a link or a device"
-    elif name in names and not member.isdir():
-        reason = "it is there twice"
-    elif not 0 <= member.size <= left or len(names) >= _MOST_MEMBERS:
-        reason = "what is in the archive is too large"
-    if reason is not None:
-        raise RefusedError(f"{known} is refused because of {member.name!r}: {reason}. Pack the model again.")
-    names.add(name)
+def _forget(archive: tarfile.TarFile) -> None:
+    """Drop what is kept of the members so far: nobody asks for it again, and a million of them fill the memory."""
+    vars(archive)["members"].clear()
+
+
+class _Guard:
+    """Looks at each member before it is written.
+
+    Args:
+        known: how a person knows the archive.
+    """
+
+    def __init__(self, known: str, limit: int, most: int) -> None:
+        self.known = known
+        self._left = limit
+        self._most = most
+        self._is_folder: dict[str, bool] = {}
+
+    def check(self, member: tarfile.TarInfo, shared: int) -> None:
+        """Raise ``RefusedError`` for a member that could do harm; *shared* headers hold for all of them."""
+        name = os.path.normpath(member.name)
+        reason = self._reason(member, name)
+        if reason is None and (shared > _MOST_SHARED or len(self._is_folder) >= self._most):
+            reason = "there is too much in the archive"
+        if reason is not None:
+            shown = member.name if len(member.name) <= _SHOWN else f"{member.name[:_SHOWN]}…"
+            raise RefusedError(f"{self.known} is refused because of {shown!r}: {reason}. Pack the model again.")
+        self._left -= member.size
+        self._is_folder |= dict.fromkeys(_folders_of(name), True) | {name: member.isdir()}
+
+    def _reason(self, member: tarfile.TarInfo, name: str) -> str | None:
+        is_known = name in self._is_folder
+        if _leads_out(name, member):
+            reason = "its name leads out of the folder"
+        elif not (member.isreg() or member.isdir()):
+            reason = "it is a link or a device"
+        elif _is_too_long(name):
+            reason = "its name is too long"
+        elif not 0 <= member.size <= self._left:
+            reason = "what is in the archive is too large"
+        elif is_known and not (self._is_folder[name] and member.isdir()):
+            reason = "it is there twice"
+        elif not all(self._is_folder.get(folder, True) for folder in _folders_of(name)):
+            reason = "a file stands where its folder should be"
+        else:
+            reason = None
+        return reason
+
+
+def _leads_out(name: str, member: tarfile.TarInfo) -> bool:
+    is_elsewhere = name.startswith(("/", "../")) or name == ".." or (name == "." and not member.isdir())
+    return is_elsewhere or "\\" in name or "\0" in name
+
+
+def _is_too_long(name: str) -> bool:
+    parts = name.split("/")
+    return (
+        len(name) > _LONGEST_NAME
+        or len(parts) > _DEEPEST
+        or any(len(os.fsencode(part)) > _LONGEST_PART for part in parts)
+    )
+
+
+def _folders_of(name: str) -> list[str]:
+    parts = name.split("/")
+    return ["/".join(parts[:count]) for count in range(1, len(parts))]
 
 
 def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
@@ -173,5 +256,13 @@ def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) ->
 
 
 def _parts(content: IO[bytes]) -> Iterator[bytes]:
-    while part := content.read(_CHUNK):
+    while part := _read(content):
         yield part
+
+
+def _read(content: IO[bytes]) -> bytes:
+    try:
+        return content.read(_CHUNK)
+    except gzip.BadGzipFile as error:
+        # It is an ``OSError`` as well, and would be taken for one of the disk.
+        raise tarfile.ReadError(str(error)) from error
