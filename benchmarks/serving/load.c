@@ -153,7 +153,8 @@ static void failed(enum Failure kind, int status, const char *text, size_t size)
     if (now < counting_from) return;
     failures[kind]++;
     second_of(now)->failures++;
-    if (moment_count < MOST_MOMENTS) moments[moment_count++] = (struct Moment){now, kind};
+    /* Whoever finds nobody tries again at once, which would leave no room for the others. */
+    if (kind != NO_CONNECTION && moment_count < MOST_MOMENTS) moments[moment_count++] = (struct Moment){now, kind};
     keep_sample(kind, status, text, size);
 }
 
@@ -196,7 +197,7 @@ static void open_connection(struct Connection *connection) {
     if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0 && errno != EINPROGRESS) {
         failed(NO_CONNECTION, 0, strerror(errno), strlen(strerror(errno)));
         drop(connection);
-        connection->again = now_ns() + MILLISECOND;
+        connection->again = now_ns() + 5 * MILLISECOND;
         return;
     }
     connection->state = CONNECTING;
@@ -215,7 +216,7 @@ static void lose(struct Connection *connection, const char *why) {
     if (state == CONNECTING) failed(NO_CONNECTION, 0, why, strlen(why));
     if (state == IDLE) leave_idle(connection);
     again(connection);
-    if (state == CONNECTING) connection->again = now_ns() + MILLISECOND;
+    if (state == CONNECTING) connection->again = now_ns() + 5 * MILLISECOND;
 }
 
 static void write_on(struct Connection *connection) {

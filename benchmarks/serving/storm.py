@@ -138,7 +138,8 @@ def kill_at_random(everfit: Everfit, options: argparse.Namespace, log: Path) -> 
                 role = chance.choice(options.roles.split(","))
                 if strike(everfit, role, chance):
                     kills.append((time.monotonic(), role))
-                if control.poll() is not None:
+                if role in ("control plane", "all"):
+                    control.wait()
                     control = subprocess.Popen(command, stdout=output, stderr=output)
                 # A control plane that is killed again and again would never finish a swap.
                 time.sleep(chance.choice((0.0, options.pause)))
