@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from everfit.serving.frames import Reply, Request
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen: one of each is made for each request, and freezing them doubles what that costs.
+@dataclass(slots=True, kw_only=True)
 class Inquiry(Request):
     """What a client asks of an endpoint; it is handed to a model as it is.
 
@@ -21,7 +22,7 @@ class Inquiry(Request):
     target: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Answered:
     """What an endpoint answers.
 

@@ -22,6 +22,8 @@ ECHOED = (
     (INFERENCE_ID, "X-Amzn-SageMaker-Inference-Id"),
     (ATTRIBUTES, "X-Amzn-SageMaker-Custom-Attributes"),
 )
+UNUSUAL = frozenset({*LONGEST, b"content-encoding"})
+"""Headers that change what is done; most callers send none of them."""
 PLAIN = (None, b"identity")
 
 
@@ -103,18 +105,19 @@ class Front:
 
     def _invoke(self, live: LiveEndpoint, exchange: Exchange) -> None:
         headers = exchange.headers
-        wrong = objection(headers)
-        if wrong is not None:
-            exchange.fail("ValidationError", *wrong)
-            return
         inquiry = Inquiry(
             body=exchange.body,
             content_type=headers.get(b"content-type", b"application/json").decode("latin-1"),
             accept=headers.get(b"accept", b"*/*").decode("latin-1"),
-            session=exchange.header(SESSION),
-            inference_id=exchange.header(INFERENCE_ID),
-            target=exchange.header(TARGET),
         )
+        if not UNUSUAL.isdisjoint(headers):
+            wrong = objection(headers)
+            if wrong is not None:
+                exchange.fail("ValidationError", *wrong)
+                return
+            inquiry.session = exchange.header(SESSION)
+            inquiry.inference_id = exchange.header(INFERENCE_ID)
+            inquiry.target = exchange.header(TARGET)
         live.dispatch(inquiry, partial(answer, exchange))
 
     def _take_labels(self, live: LiveEndpoint, exchange: Exchange) -> None:
@@ -227,10 +230,11 @@ def answer(exchange: Exchange, answered: Answered) -> None:
     headers = f"X-Everfit-Inference-Id: {answered.inference_id}\r\n"
     if version is not None:
         headers += lines_of(version)
-    for name, echoed in ECHOED:
-        value = exchange.headers.get(name)
-        if value is not None:
-            headers += f"{echoed}: {value.decode('latin-1')}\r\n"
+    if not UNUSUAL.isdisjoint(exchange.headers):
+        for name, echoed in ECHOED:
+            value = exchange.headers.get(name)
+            if value is not None:
+                headers += f"{echoed}: {value.decode('latin-1')}\r\n"
     if reply.trouble is None:
         exchange.answer(200, reply.body, reply.content_type, headers)
         return

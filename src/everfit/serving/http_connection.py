@@ -11,7 +11,7 @@ from typing import Protocol, cast
 
 from everfit.serving.access import is_loopback
 from everfit.serving.http_exchange import Budget, Exchange
-from everfit.serving.http_reader import SMALL, Part, RefusedError, RequestReader
+from everfit.serving.http_reader import BODY, NOTHING, SMALL, Part, RefusedError, RequestReader
 from everfit.serving.limits import Limits
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -163,7 +163,7 @@ class Connection(asyncio.Protocol):
             return
         if self._reader.is_over and not self._queue:
             self._leave()
-        elif self._reader.part is Part.BODY:
+        elif self._reader.part is BODY:
             self._ask_for_body(self._transport)
         if len(queue) >= self._limits.pipelined or not self._is_reading:
             self._look_at_reading()
@@ -193,7 +193,7 @@ class Connection(asyncio.Protocol):
         while queue and queue[0].status and self._is_writable and not closes:
             exchange = queue.popleft()
             self._under_way -= exchange.is_handed_over
-            is_last = self._service.is_leaving and not queue and self._reader.part is Part.NOTHING
+            is_last = self._service.is_leaving and not queue and self._reader.part is NOTHING
             closes = is_last or not exchange.keeps_alive
             head = exchange.head(self._service.date, closes=closes)
             body = b"" if exchange.method == "HEAD" else exchange.answer_body
@@ -219,7 +219,7 @@ class Connection(asyncio.Protocol):
         self._whole.clear()
         if transport is None:
             return
-        if self._is_cut or self._reader.part is not Part.NOTHING:
+        if self._is_cut or self._reader.part is not NOTHING:
             self._reader.drop()
             transport.resume_reading()
             transport.write_eof()
@@ -284,7 +284,7 @@ class Connection(asyncio.Protocol):
         """Close now unless answers are due; what was sent by half gets told that it comes too late."""
         if self._queue and self._queue[0] is not self._reader.exchange:
             return
-        if self._reader.part is Part.NOTHING:
+        if self._reader.part is NOTHING:
             if not self._is_ending and self._transport is not None:
                 self._leave()
         else:

@@ -28,6 +28,10 @@ class Part(Enum):
     BODY = "body"
 
 
+# Looking a member up costs much more than a name of the module does, and it is done for every request.
+NOTHING, HEAD, BODY = Part.NOTHING, Part.HEAD, Part.BODY
+
+
 class RefusedError(Exception):
     """Nothing more of what this caller sends is read."""
 
@@ -64,7 +68,7 @@ class RequestReader:
     """
 
     def __init__(self, receiver: Receiver, limits: Limits, times: Times, budget: Budget) -> None:
-        self.part = Part.NOTHING
+        self.part = NOTHING
         self.since = times.now
         self.exchange: Exchange | None = None
         self.in_window = 0
@@ -98,7 +102,7 @@ class RequestReader:
             return None if self.is_over else reason(error)
         if rest is not None:
             return self._go_on(rest)
-        if self.part is Part.HEAD and part is not Part.BODY and self._heads == heads:
+        if self.part is HEAD and part is not BODY and self._heads == heads:
             # The parser tells of a header only when that has ended, which one without end never does.
             self._head += len(data)
             return self._too_large() if self._head > self._limits.head else None
@@ -124,7 +128,7 @@ class RequestReader:
 
     def drop(self) -> Exchange | None:
         """Read no further; return the request that stays unfinished."""
-        exchange, self.exchange, self.part, self.is_over = self.exchange, None, Part.NOTHING, True
+        exchange, self.exchange, self.part, self.is_over = self.exchange, None, NOTHING, True
         self._pieces.clear()
         if exchange is not None:
             exchange.release()
@@ -137,8 +141,8 @@ class RequestReader:
 
     def on_url(self, target: bytes) -> None:
         """Take a piece of the target, which comes first of all."""
-        if self.part is Part.NOTHING:
-            self.part = Part.HEAD
+        if self.part is NOTHING:
+            self.part = HEAD
             self.since = self._times.now
             self._target = target
             self._headers = {}
@@ -187,7 +191,7 @@ class RequestReader:
         if b"connection" in headers or not exchange.keeps_alive:
             exchange.is_old = is_old(parser.get_http_version(), headers)
         check(exchange, headers)
-        self.part, self.exchange = Part.BODY, exchange
+        self.part, self.exchange = BODY, exchange
         self.received = self.in_window = self._head = 0
         length = int(headers[b"content-length"]) if b"content-length" in headers else 0
         if length > SMALL or b"expect" in headers:
@@ -241,7 +245,7 @@ class RequestReader:
         exchange = self.exchange
         if exchange is None or (b"upgrade" in exchange.headers and self._is_upgrade()):
             return
-        self.exchange, self.part, self._is_replayed = None, Part.NOTHING, False
+        self.exchange, self.part, self._is_replayed = None, NOTHING, False
         self.since = self._times.now
         if not exchange.keeps_alive:
             self.is_over = True
