@@ -97,7 +97,8 @@ class LiveEndpoint:
         def answered(reply: Reply) -> None:
             seconds = time.monotonic() - began
             lane.counter.count(reply.trouble, seconds)
-            if reply.trouble is Trouble.UNAVAILABLE and not is_second:
+            # An answer is no trouble, which is seen before a member is looked up.
+            if reply.trouble is not None and reply.trouble is Trouble.UNAVAILABLE and not is_second:
                 other = self._instead_of(lane, inquiry)
                 if other is not None:
                     self._ask(other, (), replace(inquiry, inference_id=name), done, is_second=True)
