@@ -5,8 +5,10 @@ import io
 import json
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
+from everfit.serving.decimal_csv import decimal_rows
 from everfit.serving.errors import UnreadableRequestError
 from everfit.serving.packages import optional
 from everfit.serving.shapes import is_list, is_object
@@ -126,6 +128,9 @@ def plain_numbers(text: str) -> Any:
 
     A shorter way to what ``read_any_csv`` returns.
     """
+    decimals = decimal_rows(text)
+    if decimals is not None:
+        return decimals
     lines = [line for line in text.split("\n") if line]
     try:
         return as_array([list(map(float, line.split(","))) for line in lines]) if lines else None
@@ -135,10 +140,9 @@ def plain_numbers(text: str) -> Any:
 
 def numeric_table(lines: Sequence[str]) -> Table | None:
     """Return lines of CSV as a table when the first one names columns and the others are plain numbers."""
-    names = tuple(lines[0].split(","))
-    cells = [line.split(",") for line in lines[1:]]
-    is_plain = all(map(PLAIN_NUMBERS.fullmatch, lines[1:])) and all(map(PLAIN_NAME.fullmatch, names))
-    if not cells or not is_plain or len(set(names)) < len(names) or {len(row) for row in cells} != {len(names)}:
+    names = plain_names(lines[0])
+    cells = [line.split(",") for line in lines[1:] if PLAIN_NUMBERS.fullmatch(line)]
+    if not cells or names is None or len(cells) < len(lines) - 1 or {len(row) for row in cells} != {len(names)}:
         return None
     try:
         columns = [numeric_column(column) for column in zip(*cells, strict=True)]
@@ -148,9 +152,16 @@ def numeric_table(lines: Sequence[str]) -> Table | None:
     return Table(names=names, types=types, rows=list(zip(*columns, strict=True)))
 
 
+@lru_cache(maxsize=64)
+def plain_names(line: str) -> tuple[str, ...] | None:
+    """Return the columns that a first line names; None when pandas would name some of them otherwise."""
+    names = tuple(line.split(","))
+    return names if all(map(PLAIN_NAME.fullmatch, names)) and len(set(names)) == len(names) else None
+
+
 def numeric_column(cells: Sequence[str]) -> list[int] | list[float]:
     """Return a column as whole numbers if all of them are, as pandas does; raise ``ValueError`` if some are none."""
-    if any("." in cell or "e" in cell or "E" in cell for cell in cells):
+    if "." in cells[0] or any("." in cell or "e" in cell or "E" in cell for cell in cells):
         return list(map(float, cells))
     whole = list(map(int, cells))
     if any(number not in INT64 for number in whole):
