@@ -72,7 +72,7 @@ class Connection(asyncio.Protocol):
         crowd = len(self._service.connections) - self._limits.connections
         self._service.connections.add(self)
         if crowd >= TURNED_AWAY:
-            self._transport.abort()
+            self.abort()
         elif crowd >= 0:
             self._refuse(RefusedError(503, "Too many connections are open; try again.", "ServiceUnavailable"))
             self._advance()
@@ -249,7 +249,7 @@ class Connection(asyncio.Protocol):
         match self._reader.part:
             case _ if self._is_ending:
                 if waited > limits.linger.total_seconds() and not self._unsent:
-                    transport.abort()
+                    self.abort()
             case _ if not self._is_reading:
                 self._reader.since = now
             case Part.HEAD if waited > limits.head_time.total_seconds():
@@ -257,7 +257,7 @@ class Connection(asyncio.Protocol):
             case Part.BODY if waited > limits.body_window.total_seconds():
                 self._look_at_body()
             case Part.NOTHING if waited > limits.idle.total_seconds() and not self._queue:
-                transport.close()
+                self._leave()
             case _:
                 pass
 
@@ -276,7 +276,7 @@ class Connection(asyncio.Protocol):
         if not unsent or unsent != self._unsent:
             self._unsent, self._unsent_since = unsent, now
         elif now - self._unsent_since > self._limits.stall.total_seconds():
-            transport.abort()
+            self.abort()
             return True
         return False
 
@@ -293,5 +293,6 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close at once, whatever is due."""
+        self._is_ending = True
         if self._transport is not None:
             self._transport.abort()
