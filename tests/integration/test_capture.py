@@ -341,8 +341,8 @@ def spool_of(host: Path, numbers: range, now: float | None = None) -> Path:
         (time.time(), 1, f"request-{n}", "a/b", b"asked %d" % n, "*/*", 200, "c/d", b"given %d" % n, n / 1000)
         for n in numbers
     ]
-    for start in range(0, len(rows), front_side.FLUSH_ROWS):
-        packed = marshal.dumps(rows[start : start + front_side.FLUSH_ROWS], MARSHAL)
+    for start in range(0, len(rows), 256):
+        packed = marshal.dumps(rows[start : start + 256], MARSHAL)
         assert writer.write("solar", packed) == ""
     spool.close()
     return spool.path

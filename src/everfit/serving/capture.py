@@ -23,7 +23,7 @@ LARGEST_BODY = 1024 * 1024
 """Of a longer body, only size and digest are kept."""
 MOST_HELD = 32 * 1024 * 1024
 FLUSH_SECONDS = 0.05
-FLUSH_ROWS = 256
+FLUSH_ROWS = 512
 FLUSH_BYTES = 256 * 1024
 MOST_DIGESTS = 4
 ROW_BYTES = 400

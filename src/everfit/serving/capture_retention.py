@@ -34,3 +34,14 @@ def too_old_or_too_much(stored: Sequence[Stored], now: float, keep: float, most:
         if now - file.written > keep or total > most:
             gone.append(file.name)
     return gone
+
+
+def trusted_now(now: float, began: float, elapsed: float) -> float:
+    """Return what time it is for telling what is old: a clock that is set forward makes nothing old at once.
+
+    Args:
+        now: what the clock says, in seconds since 1970.
+        began: what the clock said when this process began.
+        elapsed: seconds since then, by a clock that is never set.
+    """
+    return min(now, began + elapsed)

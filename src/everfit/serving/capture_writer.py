@@ -15,6 +15,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from everfit.serving.capture_retention import trusted_now
 from everfit.serving.capture_settings import Settings, read_settings
 from everfit.serving.capture_spool import Spool, spools
 from everfit.serving.companion_messages import Messages, message
@@ -24,7 +25,7 @@ OLDEST = 15 * 60.0
 """Seconds after which even a small spool becomes Parquet."""
 CHORES = 1.0
 KEEPING = 15 * 60.0
-PIECE = 1024 * 1024
+PIECE = 64 * 1024
 FULL = "disk full"
 FAILED = "disk failed"
 MANY = 16
@@ -99,8 +100,8 @@ class Writer:
             return
         self._has_closed, self._kept_at = False, elapsed
         haste = "soon" if len(spools(self._captured)) > MANY else "idle"
-        # A clock that is set forward must not make everything old at once.
-        now = min(time.time(), self._began[0] + boot_time() - self._began[1])
+        began, begun = self._began
+        now = trusted_now(time.time(), began, boot_time() - begun)
         command = [sys.executable, "-P", "-m", "everfit.serving.capture_keeper", str(self._folder), haste, str(now)]
         try:
             self._keeper = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)

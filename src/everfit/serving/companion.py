@@ -18,6 +18,7 @@ from everfit.serving.companion_messages import Messages, message
 Token = TypeVar("Token")
 
 BUFFER = 1024 * 1024
+PIECE = 64 * 1024
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 30.0
 LAST_PATIENCE = 5.0
@@ -130,7 +131,7 @@ class Companion(Generic[Token]):
         if self._link is None:
             return
         try:
-            piece = self._link.recv(BUFFER)
+            piece = self._link.recv(PIECE)
         except BlockingIOError:
             return
         except OSError:

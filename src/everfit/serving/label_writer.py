@@ -21,7 +21,7 @@ from everfit.serving.errors import UnreadableRequestError
 from everfit.serving.label_body import Labelled, read_labels
 from everfit.serving.label_files import LabelFile
 
-PIECE = 1024 * 1024
+PIECE = 64 * 1024
 LARGEST = 64 * 1024 * 1024
 OLDEST = 24 * 3600.0
 

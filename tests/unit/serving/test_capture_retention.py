@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everfit.serving.capture_retention import Stored, too_old_or_too_much
+from everfit.serving.capture_retention import Stored, too_old_or_too_much, trusted_now
 
 FILES = st.lists(
     st.builds(Stored, name=st.uuids().map(str), size=st.integers(0, 100), written=st.integers(0, 1000).map(float)),
@@ -34,3 +34,12 @@ def test_what_stays_is_newer_than_what_goes_and_fits(files: list[Stored], now: i
     assert all(now - file.written <= keep for file in stay)
     newest_gone = max((file.written for file in files if file.name in gone), default=-1.0)
     assert all(file.written >= newest_gone for file in stay)
+
+
+def test_a_clock_that_is_set_makes_nothing_old() -> None:
+    """A host's clock may jump; what was kept a minute ago is a minute old."""
+    files = stored(kept=1000)
+    for jump in (-(10**8), 0, 10**8):
+        now = trusted_now(1060 + jump, began=1000, elapsed=60)
+        assert too_old_or_too_much(files, now, keep=100, most=1000) == []
+    assert too_old_or_too_much(files, trusted_now(1200, began=1000, elapsed=200), keep=100, most=1000) == ["kept"]
