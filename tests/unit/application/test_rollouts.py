@@ -248,6 +248,7 @@ def test_a_version_that_cannot_be_given_its_share_is_taken_back() -> None:
                 raise RunFailedError("Version 2 does not load.")
             world.traffic.split(name, weights, releases, shadows=shadows, fence=fence)
 
+    found = begun
     for _ in range(40):
         found = drive(begun.id, world.workspace, world.ports(traffic=Refusing()), patience=Patience.CHANGES)
         world.rest(timedelta(seconds=2))

@@ -206,9 +206,9 @@ class RolloutPromises(Promises):
         world = self.world
         for place, name in PLACES.items():
             endpoint, champion = world.endpoints.desired(name), world.registry.champion("line", place)
-            shared = {} if endpoint is None else endpoint.weights
-            if len(shared) < 2:
+            if endpoint is None or len(endpoint.weights) < 2:
                 continue
+            shared = endpoint.weights
             known = [world.rollouts.current("line", place), *world.rollouts.ended("line", place, limit=2)]
             pairs = [{each.champion, each.challenger} for each in known if each is not None]
             assert set(shared) in pairs, "only a rollout shares traffic"

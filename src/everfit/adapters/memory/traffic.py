@@ -44,9 +44,9 @@ class MemoryTraffic:
     ) -> None:
         """Give the versions these shares."""
         endpoint = self._endpoints.desired(name)
-        held = {} if endpoint is None else endpoint.versions
-        missing = [number for number, weight in weights.items() if weight and number not in held]
-        missing += [number for number in shadows if number not in held]
+        held = frozenset[int]() if endpoint is None else endpoint.versions.keys()
+        used = [*(number for number, weight in weights.items() if weight), *shadows]
+        missing = [number for number in used if number not in held]
         try:
             self._endpoints.split(name, weights, releases, shadows, fence=fence)
         except RefusedError as error:
