@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from math import ceil
 from typing import Any, TypeVar
 
@@ -97,6 +98,13 @@ class Caller:
     def is_closed(self) -> bool:
         """Whether nothing comes any more; waits for that."""
         return self._file.read(1) == b""
+
+    def is_reset(self) -> bool:
+        """Whether the connection ends without a word, by whichever way; waits for that."""
+        try:
+            return self.is_closed()
+        except ConnectionError:
+            return True
 
 
 class Unclosed:
@@ -189,9 +197,11 @@ class Running:
 
 
 @contextmanager
-def running(body: int = 64 * 1024 * 1024, **connection: Any) -> Iterator[Running]:
+def running(
+    body: int = 64 * 1024 * 1024, request: timedelta = timedelta(seconds=60), **connection: Any
+) -> Iterator[Running]:
     """Run the service with some limits of its own."""
-    service = Running(Limits(body=body, connection=replace(ConnectionLimits(), **connection)))
+    service = Running(Limits(body=body, request=request, connection=replace(ConnectionLimits(), **connection)))
     try:
         yield service
     finally:

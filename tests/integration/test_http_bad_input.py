@@ -8,6 +8,7 @@ from functools import partial
 
 import pytest
 
+from everfit.serving import http_connection
 from tests.integration.host_client import eventually
 from tests.integration.http_service import LARGE, Running, chunked, get, post, running
 
@@ -134,6 +135,16 @@ def test_more_connections_than_allowed_are_told_so(service: Running) -> None:
         assert first.ask(get("/a")).status == 200
         for other in others:
             other.__exit__()
+
+
+def test_a_flood_of_connections_is_just_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_connection, "TURNED_AWAY", 1)
+    with running(connections=1) as service, service.call() as first, service.call() as second:
+        assert first.ask(get("/a")).status == 200
+        assert second.answer().status == 503
+        with service.call() as third:
+            assert third.is_reset()
+        assert first.ask(get("/a")).status == 200
 
 
 def test_a_slow_head_is_not_waited_for(service: Running) -> None:

@@ -3,6 +3,7 @@
 import gc
 import socket
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
@@ -232,6 +233,34 @@ def test_a_request_that_comes_while_the_service_stops_is_answered(monkeypatch: p
         answer = caller.ask(get("/just/so"))
         assert (answer.status, answer.headers["connection"]) == (200, "close")
         stopping.result(30)
+
+
+@pytest.mark.parametrize("sent", [b"GET /half HTTP/1.1\r\n", post("/half", b"body")[:-1]])
+def test_a_request_that_was_sent_by_half_is_told_that_the_service_stops(sent: bytes) -> None:
+    with running() as service, service.call() as caller, service.call() as busy:
+        busy.send(post("/hold/due"), sent)
+        caller.send(sent)
+        eventually(lambda: service.application.held, "one is under way")
+        service.waits_for("head" if sent.startswith(b"GET") else "body")
+        stopping = service.begin(service.server.stop)
+        refused = caller.answer()
+        assert (refused.status, refused.headers["retry-after"], refused.headers["connection"]) == (503, "1", "close")
+        service.release("due")
+        assert busy.answer().body == b"due"
+        assert busy.answer().status == 503
+        for each in (caller, busy):
+            each.socket.shutdown(socket.SHUT_WR)
+        stopping.result(30)
+
+
+def test_a_service_that_stops_waits_no_longer_than_a_request_may_take() -> None:
+    # The service waits a second more than that.
+    with running(request=timedelta(seconds=-0.9)) as service, service.call() as caller:
+        caller.send(post("/hold/for"))
+        eventually(lambda: service.application.held, "it is under way")
+        service.begin(service.server.stop).result(30)
+        assert caller.is_closed()
+        service.release("for")
 
 
 def test_connections_leave_nothing_behind(service: Running) -> None:
