@@ -26,7 +26,8 @@ from everfit.serving.capture_settings import CaptureSettings, read_settings, wri
 from everfit.serving.capture_spool import MARSHAL, Row, Spool, frames, segment_of, spools
 from everfit.serving.capture_writer import Writer
 from everfit.serving.frames import Reply, Trouble, excuse
-from tests.integration.captured import numbers_of, offer, rows_of, until
+from everfit.serving.label_files import label_files
+from tests.integration.captured import give_labels, numbers_of, offer, rows_of, until
 from tests.integration.host_client import eventually
 
 
@@ -262,6 +263,17 @@ def test_what_is_too_old_goes_and_what_serves_stays(host: Path) -> None:
     keep(host, now + 100)
     assert numbers_of(host) == []
     assert not segment_of(new).parent.exists()
+
+
+def test_labels_go_with_the_requests_that_they_are_for(host: Path) -> None:
+    now = time.time()
+    give_labels(host, ("old", [1.0]))
+    give_labels(host, ("new", [1.0]))
+    old, new = label_files(host / "labels" / "solar")
+    os.utime(old, (now - 100, now - 100))
+    write_settings(host, "solar", CaptureSettings(keep=50, reserve=0))
+    keep(host, now)
+    assert label_files(host / "labels" / "solar") == [new]
 
 
 def test_of_what_is_too_much_the_oldest_goes(host: Path) -> None:

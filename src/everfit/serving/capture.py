@@ -67,7 +67,7 @@ class Capture:
         self._writer: Companion[tuple[_Kept, int]] = Companion(
             "everfit.serving.capture_writer", folder, self._answered, self._lost
         )
-        if (folder / "capture").is_dir():
+        if (folder / "capture").is_dir() or (folder / "labels").is_dir():
             # What an earlier writer left behind is taken up, and what is too old goes, without any request.
             self._writer.start()
 
