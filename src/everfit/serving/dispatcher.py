@@ -6,7 +6,6 @@ Nothing here waits, and there is no task for a request.
 
 import asyncio
 from collections.abc import Callable, Iterable
-from math import ceil
 from time import monotonic
 from typing import Final
 
@@ -50,6 +49,8 @@ class Dispatcher:
         self._busy: set[Worker] = set()
         self._loop = asyncio.get_running_loop()
         self._busy_seconds = 0.0
+        self._come = self._back_at = self._answered_then = 0
+        self._since_then = 0.0
         self._turn_is_due = False
         self._sweep_is_due = False
         self._pause: asyncio.TimerHandle | None = None
@@ -86,6 +87,9 @@ class Dispatcher:
             return
         now = monotonic()
         self._waiting.add(Call(request, done, now, now + self.timeout))
+        self._come += 1
+        if self._come == self._back_at:
+            self._gathering.came_back(self._answered_then, now - self._since_then)
         self.all_answered.clear()
         if not self._turn_is_due and self._idle:
             self._turn_is_due = True
@@ -106,6 +110,7 @@ class Dispatcher:
     def add(self, worker: Worker) -> None:
         """Give it a process that can answer."""
         worker.answered = self._answers
+        self._gathering.fixed_cost = worker.fixed_cost
         self._idle.append(worker)
         self._turn()
 
@@ -120,7 +125,8 @@ class Dispatcher:
         self._turn_is_due = False
         while self._idle and self._waiting:
             waiting = len(self._waiting)
-            if pause := self._gathering.pause(waiting, self.under_way):
+            processes = len(self._idle) + len(self._busy)
+            if self._idle[-1].can_join and (pause := self._gathering.pause(waiting, self.under_way, processes)):
                 if self._pause is None:
                     self._pause = self._loop.call_later(pause, self._pause_is_over)
                 return
@@ -128,6 +134,8 @@ class Dispatcher:
 
     def _pause_is_over(self) -> None:
         self._pause = None
+        # Who has not come back by now is not waited for.
+        self._back_at = self._come
         if self._idle and self._waiting:
             self._send_next(len(self._waiting))
             self._turn()
@@ -136,10 +144,10 @@ class Dispatcher:
         if self._pause is not None:
             self._pause.cancel()
             self._pause = None
-        self._gathering.sent(waiting, self.under_way)
+        self._gathering.sent(waiting + self.under_way + max(0, self._back_at - self._come))
+        most = self._gathering.share(len(self._idle) + len(self._busy))
         worker = self._idle.pop()
-        most = min(self._gathering.most, ceil(waiting / (len(self._idle) + 1))) if worker.can_join else 1
-        calls = self._waiting.take(most)
+        calls = self._waiting.take(most if worker.can_join else 1)
         self.waits += monotonic() - calls[0].since
         self.sent += 1
         self.under_way += len(calls)
@@ -154,6 +162,9 @@ class Dispatcher:
         if not worker.calls:
             seconds = worker.heard - worker.since
             self._gathering.answered(worker.asked, seconds)
+            # When so many more have come, those that are answered now are taken to be back.
+            self._answered_then, self._since_then = worker.asked, worker.heard
+            self._back_at = self._come + worker.asked
             self._busy_seconds += seconds
             self._busy.discard(worker)
             if worker.is_leaving:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from everfit.serving.frames import AnswerReader
-from everfit.serving.worker_process import peer
 from everfit.serving.worker_records import recorded_sockets, sockets
+from everfit.serving.worker_start import peer
 
 PATIENCE: Final = 5.0
 """Seconds for a worker to say which process it is, where only it can tell."""

@@ -3,7 +3,6 @@
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
@@ -13,12 +12,12 @@ from everfit.serving.crash_loop import Crashes
 from everfit.serving.dispatcher import Dispatcher
 from everfit.serving.errors import UnusableModelError
 from everfit.serving.folder_digest import verify_folder
-from everfit.serving.idle_cores import IdleCores
 from everfit.serving.limits import Limits
-from everfit.serving.scaling import Look, Scale, next_scale
-from everfit.serving.watched_process import computed, held_memory
-from everfit.serving.worker_process import Place, Worker, adopt_worker, start_worker
+from everfit.serving.load_watch import LoadWatch
+from everfit.serving.watched_process import held_memory
+from everfit.serving.worker_process import Place, Worker
 from everfit.serving.worker_records import records
+from everfit.serving.worker_start import adopt_worker, start_worker
 
 LOOK: Final = 1.0
 """Seconds between two looks at memory and load."""
@@ -29,17 +28,6 @@ BUSY_PATIENCE: Final = 1.0
 RECYCLE_PAUSE: Final = 30.0
 """Seconds after a process could not be replaced."""
 LOOP_MESSAGE: Final = "It crashes again and again; its log says why."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What was counted at the look before."""
-
-    at: float
-    waits: float
-    sent: int
-    busy_seconds: float
-    computed: float | None
 
 
 class WorkerGroup:
@@ -69,7 +57,7 @@ class WorkerGroup:
         self._all: set[Worker] = set()
         self._ready: set[Worker] = set()
         self._coming = 0
-        self._scale = Scale(workers=max(1, version.workers))
+        self._load = LoadWatch(dispatcher, max(1, version.workers), version.service.most_workers)
         self._is_serving = False
         self._is_over = False
         self._recycling: Worker | None = None
@@ -146,7 +134,7 @@ class WorkerGroup:
         """Start as many as are always kept; one of *left* that can answer meanwhile is as good."""
         await self._verify()
         errors: list[Exception] = []
-        missing = {self._begin(self._attempt(errors)) for _ in range(self._scale.workers)}
+        missing = {self._begin(self._attempt(errors)) for _ in range(self._load.wanted)}
         undecided = missing | left
         while missing and not (left and self._ready):
             _, undecided = await asyncio.wait(undecided, return_when=asyncio.FIRST_COMPLETED)
@@ -204,7 +192,7 @@ class WorkerGroup:
 
     @property
     def _missing(self) -> int:
-        return self._scale.workers - self._coming - sum(not worker.is_leaving for worker in self._ready)
+        return self._load.wanted - self._coming - sum(not worker.is_leaving for worker in self._ready)
 
     def _start_missing(self) -> None:
         self._later = None
@@ -260,62 +248,31 @@ class WorkerGroup:
     def _trim(self) -> None:
         """Let go of more processes than there should be."""
         staying = [worker for worker in self._ready if not worker.is_leaving and worker is not self._recycling]
-        for worker in sorted(staying, key=lambda each: bool(each.calls))[: max(0, len(staying) - self._scale.workers)]:
+        for worker in sorted(staying, key=lambda each: bool(each.calls))[: max(0, len(staying) - self._load.wanted)]:
             self._dispatcher.withdraw(worker)
 
     async def _watch(self) -> None:
-        cores = IdleCores()
-        before = self._seen()
         while not self._is_over:
             await asyncio.sleep(LOOK)
             if self._version.service.memory is not None:
                 await self._look_at_memory(self._version.service.memory)
-            now = self._seen()
-            idle_cores = cores.since(now.at - before.at)
-            self._look_at_load(before, now, idle_cores)
-            before = now
-
-    def _seen(self) -> Seen:
-        dispatcher = self._dispatcher
-        return Seen(
-            at=monotonic(),
-            waits=dispatcher.waits,
-            sent=dispatcher.sent,
-            busy_seconds=dispatcher.busy_seconds,
-            computed=computed([worker.pid for worker in self._ready]),
-        )
-
-    def _look_at_load(self, before: Seen, now: Seen, idle_cores: float) -> None:
-        seconds = now.at - before.at
-        sent = now.sent - before.sent
-        busy = (now.busy_seconds - before.busy_seconds) / seconds
-        look = Look(
-            seconds=seconds,
-            workers=len(self._ready) + self._coming,
-            starting=self._coming,
-            wait=max(self._dispatcher.oldest_wait, (now.waits - before.waits) / sent if sent else 0.0),
-            call=self._dispatcher.call_seconds,
-            busy=busy,
-            computing=busy
-            if before.computed is None or now.computed is None
-            else (now.computed - before.computed) / seconds,
-            idle_cores=idle_cores,
-        )
-        self._scale = next_scale(self._scale, look, self._version.workers, self._version.service.most_workers)
-        self._keep()
-        self._trim()
+            self._load.look([worker.pid for worker in self._ready], self._coming)
+            self._keep()
+            self._trim()
 
     async def _look_at_memory(self, most: int) -> None:
         pids = {worker.pid: worker for worker in self._ready}
         held = held_memory(list(pids)) if sys.platform == "linux" else await asyncio.to_thread(held_memory, list(pids))
         for pid, size in held.items():
             worker = pids[pid]
+            if worker.is_leaving:
+                continue
             if size > FAR_TOO_MUCH * most:
                 self._note_growth(size, most)
                 worker.is_leaving = True
                 worker.kill()
                 self.recycled += 1
-            elif size > most and self._can_recycle and not worker.is_leaving:
+            elif size > most and self._can_recycle:
                 self._note_growth(size, most)
                 self._recycling = worker
                 self._begin(self._recycle(worker))

@@ -3,36 +3,31 @@
 import asyncio
 import os
 import socket
-import struct
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
-from json import dumps
 from pathlib import Path
 from time import monotonic
 from typing import Final, cast
 
-from everfit.domain.endpoint import SampleRequest, ServedVersion
-from everfit.serving import life
+from everfit.domain.endpoint import SampleRequest
 from everfit.serving.errors import UnusableModelError
 from everfit.serving.frames import Hello, Readiness, Reply, Request
-from everfit.serving.launch import command
 from everfit.serving.waiting import Call
 from everfit.serving.watched_process import WatchedProcess
 from everfit.serving.worker_link import WorkerLink
-from everfit.serving.worker_records import WorkerRecord, forget, new_listener, new_record, write_record
+from everfit.serving.worker_records import WorkerRecord, forget, write_record
 
 LAST_WORDS: Final = 2000
 TOLD_OF_LOG: Final = 500
-HARD_LIMIT: Final = 2.5
-"""A process cannot allocate more than this many times what it may hold."""
 END_PATIENCE: Final = 1.0
 """Seconds for a process to end after its connection has; then it is believed to."""
-PEER: Final = struct.Struct("3i")
-THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+BLINK: Final = 0.05
+"""Seconds; a model that takes longer for a call is not asked more often than it must be before it serves."""
+MEASURED: Final = 16
+REPEATED: Final = 5
 _names = count(1)
 
 
@@ -93,6 +88,11 @@ class Worker:
     def was_ready(self) -> bool:
         """Whether it has ever answered its sample."""
         return self._record.is_ready
+
+    @property
+    def fixed_cost(self) -> float | None:
+        """Seconds that a call takes whatever it holds, as measured before it served; None when it was not."""
+        return self._record.fixed_cost
 
     @property
     def can_join(self) -> bool:
@@ -185,30 +185,52 @@ class Worker:
         """
         await self._loaded(answering if self.was_ready else loading)
         if sample is not None and not self.was_ready:
-            await self._answer_sample(sample, loading)
+            check_sample((await self._answers([request_of(sample)], loading, is_sample=True))[0])
+            if self.can_join:
+                await self._measure(request_of(sample), loading)
         if self.is_over:
             raise UnusableModelError(f"The model's process ended after it was loaded: {self.loss()}")
         self._record = replace(self._record, is_ready=True)
         write_record(self._place.folder, self._record)
 
-    async def _answer_sample(self, sample: SampleRequest, patience: float) -> None:
-        answer: asyncio.Future[Reply] = self._loop.create_future()
+    async def _answers(self, requests: Sequence[Request], patience: float, *, is_sample: bool = False) -> list[Reply]:
+        """Return the answers to requests that no client has sent, or raise ``UnusableModelError``."""
+        answers: list[Reply] = []
+        came = asyncio.Event()
 
         def answered(reply: Reply) -> None:
-            if not answer.done():
-                answer.set_result(reply)
+            answers.append(reply)
+            if len(answers) == len(requests):
+                came.set()
 
-        request = Request(body=sample.content, content_type=sample.content_type, accept=sample.accept)
-        self._send([Call(request=request, done=answered, since=0.0, until=0.0)], is_sample=True)
-        over = asyncio.create_task(self._over_event.wait())
-        await asyncio.wait((answer, over), timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-        over.cancel()
-        if answer.done():
-            check_sample(answer.result())
-        elif self.is_over:
+        calls = [Call(request=request, done=answered, since=0.0, until=0.0) for request in requests]
+        self._send(calls, is_sample=is_sample)
+        waits = [asyncio.create_task(event.wait()) for event in (came, self._over_event)]
+        await asyncio.wait(waits, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        if came.is_set():
+            return answers
+        if self.is_over:
             raise UnusableModelError(f"The model's process ended at the sample request: {self.loss()}")
-        else:
-            raise UnusableModelError("The model did not answer the sample request in time.")
+        raise UnusableModelError("The model did not answer the sample request in time.")
+
+    async def _measure(self, request: Request, patience: float) -> None:
+        """Warm a quick model up, and find out how long a call takes whatever it holds."""
+        single = await self._shortest([request], patience)
+        if single > BLINK:
+            return
+        several = await self._shortest([request] * MEASURED, patience)
+        each = max(0.0, (several - single) / (MEASURED - 1))
+        self._record = replace(self._record, fixed_cost=max(0.0, single - each))
+
+    async def _shortest(self, requests: Sequence[Request], patience: float) -> float:
+        times: list[float] = []
+        while len(times) < REPEATED and sum(times) < BLINK:
+            start = monotonic()
+            await self._answers(requests, patience)
+            times.append(monotonic() - start)
+        return min(times)
 
     @property
     def how(self) -> str:
@@ -246,91 +268,14 @@ def _forget(_worker: Worker) -> None:
     """Nobody waits for the end yet."""
 
 
+def request_of(sample: SampleRequest) -> Request:
+    """Return what a client would send."""
+    return Request(body=sample.content, content_type=sample.content_type, accept=sample.accept)
+
+
 def check_sample(reply: Reply) -> None:
     """Raise ``UnusableModelError`` unless it is an answer that a version may serve with."""
     if not reply.is_answer:
         raise UnusableModelError(f"The model failed at the sample request: {reply.body.decode(errors='replace')}")
     if not reply.body:
         raise UnusableModelError("The model answered the sample request with nothing.")
-
-
-async def start_worker(version: ServedVersion, place: Place) -> Worker:
-    """Start a process for *version* and connect to it; it is not loaded then."""
-    try:
-        listener, path = new_listener(place.host)
-    except OSError as error:
-        raise UnusableModelError(f"No socket can be made for the model's process: {error}.") from error
-    with listener:
-        log_start = place.log.stat().st_size if place.log.exists() else 0
-        record = new_record(version, path, log_start)
-        # Before the process, so that none is ever there that nobody knows of.
-        record_path = write_record(place.folder, record)
-        worker = Worker(record, record_path, place)
-        try:
-            process = started(version, place, listener)
-        except OSError as error:
-            forget(record_path, path)
-            raise UnusableModelError(f"The interpreter {version.python} cannot be started: {error}.") from error
-        worker.belongs_to(process.pid, process)
-        if version.service.memory is not None and worker.process is not None:
-            worker.process.limit_memory(int(version.service.memory * HARD_LIMIT))
-        try:
-            await worker.connect()
-        except BaseException as error:
-            await worker.end()
-            if isinstance(error, OSError):
-                raise UnusableModelError(f"The model's process cannot be spoken to: {error}.") from error
-            raise
-    return worker
-
-
-def started(version: ServedVersion, place: Place, listener: socket.socket) -> subprocess.Popen[bytes]:
-    """Start the process, in a session of its own so that it outlives this one."""
-    life_end = life.reading_end()
-    what = dumps([version.model, version.script])
-    with place.log.open("ab") as output:
-        return subprocess.Popen(
-            command(version.python, "everfit.serving.worker", str(listener.fileno()), str(life_end), what),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            pass_fds=(listener.fileno(), life_end),
-            cwd=place.folder,
-            env=surroundings(),
-            start_new_session=True,
-        )
-
-
-def surroundings() -> dict[str, str]:
-    """Return the environment of a version's processes.
-
-    Libraries for numbers have one thread in each, unless the user has said otherwise: requests are spread over
-    processes, and threads that wait for each other by spinning make a call of a few rows ten times slower as soon as
-    the cores have anything else to do.
-    """
-    given = {name: value for name, value in os.environ.items() if name != life.VARIABLE}
-    return {**dict.fromkeys(THREADS, "1"), **given}
-
-
-async def adopt_worker(record: WorkerRecord, record_path: Path, place: Place) -> Worker | None:
-    """Connect to a worker that an earlier front has started; None when it does not live."""
-    worker = Worker(record, record_path, place)
-    try:
-        connection = await worker.connect()
-    except OSError:
-        forget(record_path, Path(record.socket))
-        return None
-    pid = peer(connection)
-    # Until the worker itself listens, its socket is still that of the front which made it.
-    if pid is not None and pid != record.front_pid:
-        worker.belongs_to(pid)
-    write_record(place.folder, record)
-    return worker
-
-
-def peer(connection: socket.socket) -> int | None:
-    """Return the process at the other end; None where the system does not tell."""
-    if sys.platform != "linux":
-        return None
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size)
-    return int(PEER.unpack(credentials)[0])

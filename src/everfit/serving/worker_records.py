@@ -34,6 +34,7 @@ class WorkerRecord:
         socket: where it is spoken to.
         log_start: where its words begin in the version's log.
         is_ready: whether it has answered its sample.
+        fixed_cost: seconds that a call takes whatever it holds; None when that was not measured.
     """
 
     front: str
@@ -45,6 +46,7 @@ class WorkerRecord:
     python: str
     log_start: int = 0
     is_ready: bool = False
+    fixed_cost: float | None = None
 
     @property
     def is_ours(self) -> bool:

@@ -1,0 +1,104 @@
+"""Start workers, and find again those that an earlier front has started."""
+
+import os
+import socket
+import struct
+import subprocess
+import sys
+from json import dumps
+from pathlib import Path
+from typing import Final
+
+from everfit.domain.endpoint import ServedVersion
+from everfit.serving import life
+from everfit.serving.errors import UnusableModelError
+from everfit.serving.launch import command
+from everfit.serving.worker_process import Place, Worker
+from everfit.serving.worker_records import WorkerRecord, forget, new_listener, new_record, write_record
+
+HARD_LIMIT: Final = 2.5
+"""A process cannot allocate more than this many times what it may hold."""
+THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+PEER: Final = struct.Struct("3i")
+
+
+async def start_worker(version: ServedVersion, place: Place) -> Worker:
+    """Start a process for *version* and connect to it; it is not loaded then."""
+    try:
+        listener, path = new_listener(place.host)
+    except OSError as error:
+        raise UnusableModelError(f"No socket can be made for the model's process: {error}.") from error
+    with listener:
+        log_start = place.log.stat().st_size if place.log.exists() else 0
+        record = new_record(version, path, log_start)
+        # Before the process, so that none is ever there that nobody knows of.
+        record_path = write_record(place.folder, record)
+        worker = Worker(record, record_path, place)
+        try:
+            process = started(version, place, listener)
+        except OSError as error:
+            forget(record_path, path)
+            raise UnusableModelError(f"The interpreter {version.python} cannot be started: {error}.") from error
+        worker.belongs_to(process.pid, process)
+        if version.service.memory is not None and worker.process is not None:
+            worker.process.limit_memory(int(version.service.memory * HARD_LIMIT))
+        try:
+            await worker.connect()
+        except BaseException as error:
+            await worker.end()
+            if isinstance(error, OSError):
+                raise UnusableModelError(f"The model's process cannot be spoken to: {error}.") from error
+            raise
+    return worker
+
+
+def started(version: ServedVersion, place: Place, listener: socket.socket) -> subprocess.Popen[bytes]:
+    """Start the process, in a session of its own so that it outlives this one."""
+    life_end = life.reading_end()
+    what = dumps([version.model, version.script])
+    with place.log.open("ab") as output:
+        return subprocess.Popen(
+            command(version.python, "everfit.serving.worker", str(listener.fileno()), str(life_end), what),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=(listener.fileno(), life_end),
+            cwd=place.folder,
+            env=surroundings(),
+            start_new_session=True,
+        )
+
+
+def surroundings() -> dict[str, str]:
+    """Return the environment of a version's processes.
+
+    Libraries for numbers have one thread in each, unless the user has said otherwise: requests are spread over
+    processes, and threads that wait for each other by spinning make a call of a few rows ten times slower as soon as
+    the cores have anything else to do.
+    """
+    given = {name: value for name, value in os.environ.items() if name != life.VARIABLE}
+    return {**dict.fromkeys(THREADS, "1"), **given}
+
+
+async def adopt_worker(record: WorkerRecord, record_path: Path, place: Place) -> Worker | None:
+    """Connect to a worker that an earlier front has started; None when it does not live."""
+    worker = Worker(record, record_path, place)
+    try:
+        connection = await worker.connect()
+    except OSError:
+        forget(record_path, Path(record.socket))
+        return None
+    pid = peer(connection)
+    # Until the worker itself listens, its socket is still that of the front which made it.
+    if pid is not None and pid != record.front_pid:
+        worker.belongs_to(pid)
+    write_record(place.folder, record)
+    return worker
+
+
+def peer(connection: socket.socket) -> int | None:
+    """Return the process at the other end; None where the system does not tell."""
+    if sys.platform != "linux":
+        return None
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size)
+    return int(PEER.unpack(credentials)[0])
