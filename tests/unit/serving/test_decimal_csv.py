@@ -62,9 +62,23 @@ def test_whatever_is_read_at_all_is_read_as_float_reads_it(rows: list[list[str]]
         assert read.tobytes() == numpy.array([[float(cell) for cell in line.split(",")] for line in lines]).tobytes()
 
 
-@pytest.mark.parametrize("number", ["1" * 16, "0.1234567890123456", "1e5", "nan", "", "1 ", "\u0661"])
-def test_other_numbers_are_left_to_float(number: str) -> None:
-    assert decimal_rows(long([["1.5", number]], "\n")) is None
+@pytest.mark.parametrize("number", ["1" * 16, "0.1234567890123456", "1e5", "-9e-06", "nan", "-inf"])
+def test_a_few_other_numbers_are_read_by_themselves(number: str) -> None:
+    text = long([["1.5", "-2", "0.25"]] * 3 + [["7", number, "8.5"]], "\n")
+
+    read = decimal_rows(text)
+
+    lines = text.splitlines()
+    assert read.tobytes() == numpy.array([[float(cell) for cell in line.split(",")] for line in lines]).tobytes()
+
+
+@pytest.mark.parametrize("number", ["", "1 ", "\u0661", "x", "-", "1.2.3", "1-2", "0x1"])
+def test_what_is_no_number_is_left_alone(number: str) -> None:
+    assert decimal_rows(long([["1.5", "-2", "0.25"]] * 3 + [["7", number, "8.5"]], "\n")) is None
+
+
+def test_bodies_of_other_numbers_are_left_to_float() -> None:
+    assert decimal_rows(long([["1.5", "0.1234567890123456"]], "\n")) is None
 
 
 def test_short_bodies_are_left_to_float() -> None:
