@@ -9,6 +9,7 @@ from everfit.application.releases import way_back
 from everfit.application.workspace import Workspace
 from everfit.domain.errors import EverfitError
 from everfit.domain.project import Backend, Environment
+from everfit.domain.version import last_good
 
 
 def drill(workspace: Workspace, ports: Ports) -> Iterator[Examined]:
@@ -24,8 +25,9 @@ def _rehearsed(environment: Environment, workspace: Workspace, ports: Ports) -> 
     name = environment.name
     if ports.registry.champion(workspace.model, name) is None:
         return Examined(name=name, is_well=None, words="nothing serves yet, so there is nothing to go back from")
-    if len({served.version for served in ports.registry.history(workspace.model, name)}) < 2:
-        return Examined(name=name, is_well=None, words="no other version has served yet, so there is no way back")
+    history = ports.registry.history(workspace.model, name)
+    if last_good(history, ports.registry.champion(workspace.model, name)) is None:
+        return Examined(name=name, is_well=None, words="no other version has served well: no way back yet")
     way = way_back(environment, workspace, ports)
     if ports.backend is not Backend.LOCAL:
         words = f"the way back leads to version {way.after}, which is whole; what AWS takes for it cannot be rehearsed"

@@ -120,6 +120,7 @@ def _live(each: Json) -> Iterator[str]:
         ill = [escaped(rule["words"]) for rule in objects_of(watch["rules"]) if rule["health"] == "breached"]
         silent = [escaped(rule["rule"]) for rule in objects_of(watch["rules"]) if rule["health"] == "no data"]
         words = "; ".join(ill) or (f"no data yet for {', '.join(silent)}" if silent else "every rule holds")
+        words = words if watch["rules"] else "the endpoint does not tell at the moment"
         yield f"watched until {moment(watch['until'])} UTC: {words}"
 
 
