@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from everfit.serving.frames import Reply, Request
 from everfit.serving.handlers import LoadedModel, plain_type
 from everfit.serving.joining import joined, kind_of, parts, size_of
-from everfit.serving.probing import why_one_by_one
+from everfit.serving.probing import PATIENCE, why_one_by_one
 from everfit.serving.replies import reply_for, reply_to
 
 MOST_ROWS: Final = 4096
@@ -60,9 +60,9 @@ class Batcher:
         """Whether it is known if requests can be joined."""
         return self.joins or self.message is not None
 
-    def learn(self, request: Request) -> None:
-        """Find out whether the model answers row by row."""
-        self.message = why_one_by_one(self._loaded, request)
+    def learn(self, request: Request, patience: float = PATIENCE) -> None:
+        """Find out within so many seconds whether the model answers row by row."""
+        self.message = why_one_by_one(self._loaded, request, patience)
         self.joins = self.message is None
         if self._loaded.has("input_fn"):
             # What the user's code makes of another content type may be one thing and no rows.

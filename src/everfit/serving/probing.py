@@ -8,6 +8,7 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from time import perf_counter
 from typing import Any, Final
 
 from everfit.serving.answer_body import plain
@@ -20,60 +21,78 @@ from everfit.serving.shapes import is_list, is_object
 from everfit.serving.table import Table
 
 MOST_PIECES: Final = 8
+PATIENCE: Final = 10.0
+"""Seconds that trying a model may add to its loading, besides the call that is under way."""
 CLOSE: Final = (1e-6, 1e-9)
 """How far two numbers may differ: relative to the larger, and at all."""
 CLOSE_SINGLE: Final = (1e-4, 1e-6)
 """The same for single precision and less, where the order of a sum shows in the sixth place."""
 
 
-def why_one_by_one(loaded: LoadedModel, request: Request) -> str | None:
+class TooSlowError(Exception):
+    """The model has used up the time for trying it."""
+
+
+def why_one_by_one(loaded: LoadedModel, request: Request, patience: float = PATIENCE) -> str | None:
     """Return why requests must be asked one by one; None when the model treats the sample's rows each by itself.
 
     Args:
         request: a sample that the model can answer; it is asked again, in pieces, together and changed a little.
+        patience: seconds after which the model is not asked again.
     """
     if loaded.one_by_one is not None:
         return loaded.one_by_one
     try:
-        return contradiction(loaded, loaded.parse(request.body, request.content_type))
+        return Probe(loaded, patience).contradiction(loaded.parse(request.body, request.content_type))
+    except TooSlowError:
+        return f"The model could not be tried with rows together within {patience:g} s."
     except BaseException as error:  # noqa: BLE001 - whatever the user's code raises, the model can be asked as usual
         return f"A row of the sample request alone, or its rows together, cannot be asked: {words_of(error)}"
 
 
-def contradiction(loaded: LoadedModel, data: Any) -> str | None:
-    """Return how the answers to rows alone and together differ; None when they do not."""
-    if kind_of(data) is None:
-        return "What input_fn makes of the sample request cannot be joined with another."
-    rows = apart(data)[:MOST_PIECES]
-    pieces = list(rows)
-    alone = [asked(loaded, [piece]) for piece in rows]
-    for piece in [varied(row) for row in rows[:2]]:
-        answer = attempted(loaded, piece)
-        if answer is not None:
-            pieces.append(piece)
-            alone.append(answer)
-    together = asked(loaded, [*pieces, pieces[0]])
-    if together is None or any(answer is None for answer in alone):
-        return "The model does not give one answer for each row."
-    expected = [answer[0] for answer in [*alone, alone[0]] if answer is not None]
-    if not all(agree(one, other) for one, other in zip(expected, together, strict=True)):
-        return "The model gives a row another answer when it is asked together with others."
-    return None
+class Probe:
+    """Asks a model for rows alone and together."""
 
+    def __init__(self, loaded: LoadedModel, patience: float) -> None:
+        self._loaded = loaded
+        self._until = perf_counter() + patience
 
-def asked(loaded: LoadedModel, pieces: Sequence[Any]) -> list[Any] | None:
-    """Return the answer to each piece of one row from one call; None when that cannot be told."""
-    # Each by itself: a copy of all would keep pieces that are the same object one object.
-    data = loaded.finished(joined([copy.deepcopy(piece) for piece in pieces]))
-    return parts(loaded.ask(data), [1] * len(pieces))
-
-
-def attempted(loaded: LoadedModel, piece: Any) -> list[Any] | None:
-    """Return the answer to a row that nobody has sent; None when the model refuses it."""
-    try:
-        return asked(loaded, [piece])
-    except BaseException:  # noqa: BLE001 - a model may refuse values that it was never meant for
+    def contradiction(self, data: Any) -> str | None:
+        """Return how the answers to rows alone and together differ; None when they do not."""
+        if kind_of(data) is None:
+            return "What input_fn makes of the sample request cannot be joined with another."
+        rows = apart(data)[:MOST_PIECES]
+        pieces = list(rows)
+        alone = [self._asked([piece]) for piece in rows]
+        for piece in [varied(row) for row in rows[:2]]:
+            answer = self._attempted(piece)
+            if answer is not None:
+                pieces.append(piece)
+                alone.append(answer)
+        together = self._asked([*pieces, pieces[0]])
+        if together is None or any(answer is None for answer in alone):
+            return "The model does not give one answer for each row."
+        expected = [answer[0] for answer in [*alone, alone[0]] if answer is not None]
+        if not all(agree(one, other) for one, other in zip(expected, together, strict=True)):
+            return "The model gives a row another answer when it is asked together with others."
         return None
+
+    def _asked(self, pieces: Sequence[Any]) -> list[Any] | None:
+        """Return the answer to each piece of one row from one call; None when that cannot be told."""
+        if perf_counter() > self._until:
+            raise TooSlowError
+        # Each by itself: a copy of all would keep pieces that are the same object one object.
+        data = self._loaded.finished(joined([copy.deepcopy(piece) for piece in pieces]))
+        return parts(self._loaded.ask(data), [1] * len(pieces))
+
+    def _attempted(self, piece: Any) -> list[Any] | None:
+        """Return the answer to a row that nobody has sent; None when the model refuses it."""
+        try:
+            return self._asked([piece])
+        except TooSlowError:
+            raise
+        except BaseException:  # noqa: BLE001 - a model may refuse values that it was never meant for
+            return None
 
 
 def apart(data: Any) -> list[Any]:

@@ -31,10 +31,12 @@ from everfit.serving.frames import (
     encoded_hello,
 )
 from everfit.serving.handlers import UnusableModelError, load
+from everfit.serving.probing import PATIENCE
 
 BACKLOG: Final = 16
 QUICK: Final = 0.05
 """Seconds of a client's request after which the model may be asked again to learn about it; a sample is for that."""
+QUICK_PATIENCE: Final = 1.0
 SET_SIGNAL: Final = 10
 """``F_SETSIG`` of Linux, which Python does not name."""
 
@@ -162,15 +164,15 @@ class Worker:
             self._end_if_forked()
             succeeded = all(reply.is_answer for _, reply in replies)
             if batch.is_sample and succeeded and not batcher.has_learnt:
-                self._learn(connection, batcher, batch.requests[0][1])
+                self._learn(connection, batcher, batch.requests[0][1], PATIENCE)
                 settle_memory()
             connection.sendall(encoded_answers(replies))
         if succeeded and not batcher.has_learnt and perf_counter() - start < QUICK:
-            self._learn(connection, batcher, batch.requests[0][1])
+            self._learn(connection, batcher, batch.requests[0][1], QUICK_PATIENCE)
 
-    def _learn(self, connection: socket.socket, batcher: Batcher, request: Request) -> None:
+    def _learn(self, connection: socket.socket, batcher: Batcher, request: Request, patience: float) -> None:
         """Find out whether requests can be joined, and tell the front."""
-        batcher.learn(request)
+        batcher.learn(request, patience)
         self._end_if_forked()
         connection.sendall(self._hello(Readiness.READY, batcher.message, batches=batcher.joins))
 

@@ -292,6 +292,58 @@ def test_a_model_that_is_not_row_by_row_is_found_out(tmp_path: Path, body: str, 
         assert all(map(same, answers(batcher, requests), [reply_to(loaded, request) for request in requests]))
 
 
+def test_a_slow_model_is_not_tried_for_long(tmp_path: Path) -> None:
+    loaded = scripted(tmp_path, MOODS)
+    batcher = Batcher(loaded)
+    batcher.learn(asked([[0, 1]] * 8), patience=-1.0)
+
+    assert not batcher.joins
+    assert "could not be tried" in str(batcher.message)
+    assert calls_of(loaded) == []
+
+
+FRAME_INPUT = """
+import io
+import pandas as pd
+
+def model_fn(model_dir):
+    return None
+
+def input_fn(data, content_type):
+    return pd.read_json(io.StringIO(data), orient="split")
+
+def predict_fn(frame, model):
+    CALLS.append(len(frame))
+    return frame["a"].astype(str) + "".join(frame.dtypes.astype(str))
+
+CALLS = []
+"""
+
+
+@pytest.mark.parametrize(
+    ("others", "calls"),
+    [
+        ([{"columns": ["a", "b"], "data": [[1, 2.5]]}] * 2, [3]),
+        ([{"columns": ["a", "b"], "data": [[1.5, 2.5]]}] * 2, [1, 2]),
+        ([{"columns": ["b", "a"], "data": [[1.5, 2]]}] * 2, [1, 2]),
+        ([{"columns": ["a", "b"], "index": [7], "data": [[1, 2.5]]}] * 2, [1, 1, 1]),
+        ([{"columns": ["a", "b"], "data": [["x", 2.5]]}] * 2, [1, 2]),
+        ([{"columns": ["a", "b"], "data": []}] * 2, [0, 0, 1]),
+    ],
+    ids=["alike", "another type", "another order", "an index", "text", "no rows"],
+)
+def test_frames_share_a_call_only_when_they_are_alike(tmp_path: Path, others: list[object], calls: list[int]) -> None:
+    loaded = scripted(tmp_path, FRAME_INPUT)
+    requests = [asked({"columns": ["a", "b"], "data": [[3, 4.5]]}), *map(asked, others)]
+    batcher = taught(loaded, requests[0])
+    calls_of(loaded).clear()
+
+    together = answers(batcher, requests)
+
+    assert sorted(calls_of(loaded)) == calls
+    assert all(map(same, together, [reply_to(loaded, request) for request in requests]))
+
+
 @pytest.mark.parametrize("body", ROW_BY_ROW.values(), ids=ROW_BY_ROW)
 def test_results_of_every_shape_are_taken_apart(tmp_path: Path, body: str) -> None:
     loaded = scripted(tmp_path, FRAMES.replace("{body}", body))
