@@ -84,9 +84,13 @@ class DesiredEndpoint:
     def with_weights(
         self, weights: Mapping[int, float], releases: Sequence[Release], shadows: Sequence[int] = ()
     ) -> "DesiredEndpoint":
-        """Return it with other shares, or raise ``RefusedError`` when something speaks against them."""
+        """Return it with other shares, or raise ``RefusedError`` when something speaks against them.
+
+        Args:
+            shadows: are given copies; one that has a share is none.
+        """
         shares = {version: weight for version, weight in weights.items() if weight != 0}
-        copied = tuple(sorted(set(shadows)))
+        copied = tuple(sorted(set(shadows) - set(shares)))
         proofs = {proof.version: proof for proof in releases if proof.version in {*shares, *copied}}
         # Only what is shown now opens the door; what was shown before is kept for the way back.
         changed = replace(self, weights=shares, shadows=copied, releases=proofs)

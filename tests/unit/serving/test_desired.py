@@ -112,6 +112,7 @@ def test_what_serves_or_listens_and_the_way_back_are_held(endpoint: DesiredEndpo
     """
     assert {*endpoint.weights, *endpoint.shadows, *endpoint.ways_back} <= set(endpoint.versions)
     assert endpoint.whole not in endpoint.ways_back
+    assert not {*endpoint.weights} & {*endpoint.shadows}
 
 
 @given(documents())
