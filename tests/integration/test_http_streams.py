@@ -1,7 +1,7 @@
 """However the bytes of requests are cut, and whatever bytes come, a connection answers the same and never breaks."""
 
 import asyncio
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 from hypothesis import given, settings
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from everfit.serving.http_connection import Connection
 from everfit.serving.http_exchange import Budget, Exchange
+from everfit.serving.http_heads import Head
 from everfit.serving.limits import ConnectionLimits, Limits
 from tests.integration.http_service import chunked, get, post
 
@@ -49,6 +50,7 @@ class Answering:
     def __init__(self, *, waits: bool) -> None:
         self.limits = Limits(body=5000, connection=ConnectionLimits(pipelined=3))
         self.budget = Budget(100_000)
+        self.heads: dict[bytes, Head] = {}
         self.connections = set[Connection]()
         self.now = 0.0
         self.date = ""
@@ -106,6 +108,8 @@ requests = st.one_of(
         )
     ),
     st.just(get("/g", "X-Empty:", "X-Long: " + "y" * 500)),
+    bodies.map(lambda body: b"\r\n" + post("/p", body)),
+    st.just(b"\r\n\r\n" + get("/g")),
     st.just(b"HEAD /h HTTP/1.1\r\nHost: x\r\n\r\n"),
     st.just(b"GET /old HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"),
     st.just(post("/large", b"z" * 6000)),
@@ -121,6 +125,21 @@ endings = st.sampled_from([b"", get("/last", "Connection: close"), b"GET /old HT
 )
 def test_requests_are_answered_the_same_however_they_are_cut(stream: bytes, places: list[int], waits: bool) -> None:
     assert answers(cut(stream, places), waits=waits) == answers([stream])
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    many=st.lists(requests, min_size=1, max_size=4),
+    again=st.lists(st.tuples(st.integers(0, 3), st.sampled_from([0, 0, 0, 0, -2, -1, 1, 2, 3])), max_size=15),
+)
+def test_requests_that_come_again_are_answered_the_same(many: list[bytes], again: list[tuple[int, int]]) -> None:
+    """A head that is known by its bytes says what it said when it was parsed, also when it comes nearly alone."""
+    pieces = [*many, *(many[number % len(many)] for number, _ in again)]
+    ends = list(accumulate(len(piece) for piece in pieces))
+    shifts = [*(0 for _ in many), *(shift for _, shift in again)]
+    places = [end + shift for end, shift in zip(ends, shifts, strict=True)]
+    stream = b"".join(pieces)
+    assert answers(cut(stream, places)) == answers([stream])
 
 
 @settings(deadline=None, max_examples=30)

@@ -10,28 +10,23 @@ from collections import deque
 from typing import Protocol, cast
 
 from everfit.serving.access import is_loopback
-from everfit.serving.http_exchange import Budget, Exchange
-from everfit.serving.http_reader import BODY, NOTHING, SMALL, Part, RefusedError, RequestReader
-from everfit.serving.limits import Limits
+from everfit.serving.http_exchange import Exchange
+from everfit.serving.http_reader import BODY, NOTHING, SMALL, Part, RefusedError, RequestReader, Shared
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 TURNED_AWAY = 256
 """How many connections beyond the most are told that they are too many; those beyond these are just closed."""
 
 
-class Service(Protocol):
+class Service(Shared, Protocol):
     """What connections belong to.
 
     Args:
-        now: time in seconds that goes on only while the host runs.
         date: the header line of that name.
         is_leaving: whether connections are closed after the answers that are due.
     """
 
-    limits: Limits
-    budget: Budget
     connections: set["Connection"]
-    now: float
     date: str
     is_leaving: bool
 
@@ -54,7 +49,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, service: Service) -> None:
         self._service = service
         self._limits = service.limits.connection
-        self._reader = RequestReader(self, service.limits, service, service.budget)
+        self._reader = RequestReader(self, service)
         self._transport: asyncio.Transport | None = None
         self._queue: deque[Exchange] = deque()
         self._whole: deque[Exchange] = deque()

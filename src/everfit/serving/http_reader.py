@@ -10,6 +10,7 @@ from typing import Protocol, cast
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from everfit.serving.http_exchange import Budget, Exchange, Owner
+from everfit.serving.http_heads import END, Head, remember
 from everfit.serving.limits import Limits
 
 SMALL = 64 * 1024
@@ -53,32 +54,36 @@ class Receiver(Owner, Protocol):
         ...
 
 
-class Times(Protocol):
-    """What tells the time."""
+class Shared(Protocol):
+    """What the readers of all connections have in common.
 
+    Args:
+        now: time in seconds that goes on only while the host runs.
+        budget: counts large bodies.
+        heads: that were parsed before, by their bytes.
+    """
+
+    limits: Limits
     now: float
+    budget: Budget
+    heads: dict[bytes, Head]
 
 
 class RequestReader:
-    """Reads one request after the other.
+    """Reads one request after the other."""
 
-    Args:
-        times: in seconds, while the host runs.
-        budget: counts large bodies.
-    """
-
-    def __init__(self, receiver: Receiver, limits: Limits, times: Times, budget: Budget) -> None:
+    def __init__(self, receiver: Receiver, shared: Shared) -> None:
         self.part = NOTHING
-        self.since = times.now
+        self.since = shared.now
         self.exchange: Exchange | None = None
         self.in_window = 0
         self.received = 0
         self.is_over = False
         self._receiver = receiver
-        self._limits = limits.connection
-        self._most_body = limits.body
-        self._times = times
-        self._budget = budget
+        self._limits = shared.limits.connection
+        self._most_body = shared.limits.body
+        self._shared = shared
+        self._known = shared.heads
         self._parser: HttpRequestParser | None = HttpRequestParser(self)
         self._fed = 0
         self._head = 0
@@ -87,9 +92,36 @@ class RequestReader:
         self._headers: dict[bytes, bytes] = {}
         self._pieces: list[bytes] = []
         self._is_replayed = False
+        self._is_between = True
+        self._last: Exchange | None = None
 
     def feed(self, data: bytes) -> RefusedError | None:
         """Read on; return why nothing more is read, if that is so."""
+        was_between, heads = self._is_between, self._heads
+        if was_between:
+            end = data.find(END) + len(END)
+            known = self._known.get(data[:end])
+            if known is not None and end + known.length == len(data):
+                self._take(known, data[end:])
+                return None
+        refused = self._feed(data)
+        last, self._last = self._last, None
+        # A head that announces too large a body is refused for itself, each time.
+        is_plain = was_between and self._is_between and self._heads == heads + 1
+        if is_plain and last is not None and self.received <= self._most_body:
+            remember(self._known, data, last, self.received)
+        return refused
+
+    def _take(self, head: Head, body: bytes) -> None:
+        """Hand over a request that is all there, by a head that is known."""
+        exchange = Exchange(self._receiver, head.method, head.target, head.headers)
+        exchange.body = body
+        self.since = self._shared.now
+        self._receiver.on_head(exchange)
+        if not exchange.status:
+            self._receiver.on_whole(exchange)
+
+    def _feed(self, data: bytes) -> RefusedError | None:
         part, heads = self.part, self._heads
         self._fed = len(data)
         rest = None
@@ -136,14 +168,18 @@ class RequestReader:
 
     def close(self) -> None:
         """Let go of the parser and the receiver, which hold this object, so that all of them go at once."""
-        self._parser = None
+        self._parser = self._last = None
         del self._receiver
+
+    def on_message_begin(self) -> None:
+        """Note that the parser has begun a request, or perhaps only its first letter."""
+        self._is_between = False
 
     def on_url(self, target: bytes) -> None:
         """Take a piece of the target, which comes first of all."""
         if self.part is NOTHING:
             self.part = HEAD
-            self.since = self._times.now
+            self.since = self._shared.now
             self._target = target
             self._headers = {}
         elif not self._is_replayed:
@@ -228,7 +264,7 @@ class RequestReader:
         if not exchange.status:
             if self.received > self._most_body:
                 self._refuse_body(exchange)
-            elif not exchange.hold(self._budget, self.received):
+            elif not exchange.hold(self._shared.budget, self.received):
                 words = "The bodies of the requests under way are too large together; try again."
                 exchange.fail("ServiceUnavailable", 503, words)
         if exchange.status:
@@ -245,8 +281,9 @@ class RequestReader:
         exchange = self.exchange
         if exchange is None or (b"upgrade" in exchange.headers and self._is_upgrade()):
             return
-        self.exchange, self.part, self._is_replayed = None, NOTHING, False
-        self.since = self._times.now
+        self.exchange, self.part, self._is_replayed, self._is_between = None, NOTHING, False, True
+        self._last = exchange
+        self.since = self._shared.now
         if not exchange.keeps_alive:
             self.is_over = True
         if exchange.status:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from everfit.serving.http_connection import Connection
 from everfit.serving.http_exchange import Budget, Exchange
+from everfit.serving.http_heads import Head
 from everfit.serving.limits import Limits
 
 GRACE = 0.1
@@ -37,6 +38,7 @@ class HttpServer:
     def __init__(self, application: Application, limits: Limits) -> None:
         self.limits = limits
         self.budget = Budget(limits.connection.held)
+        self.heads: dict[bytes, Head] = {}
         self.connections: set[Connection] = set()
         self.now = 0.0
         self.date = ""
