@@ -29,6 +29,8 @@ kept = []
 
 def model_fn(model_dir):
     Path("loaded").open("a").write(f"{os.getpid()}\\n")
+    while Path("closed").exists():
+        time.sleep(0.005)
     return "model"
 
 

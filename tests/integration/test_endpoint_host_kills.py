@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from everfit.adapters.local.endpoints import LocalEndpoints
 from everfit.adapters.local.host_process import HostProcess
 from everfit.serving.limits import Limits
 from tests.integration.host_client import Client, eventually, gone, kill, workers
+from tests.integration.pools import made
 from tests.integration.served_models import Models, deploy
 
 LIMITS = Limits(request=timedelta(seconds=20))
@@ -73,6 +75,55 @@ def test_a_front_that_is_killed_again_and_again_loads_nothing_anew(client: Clien
         assert Client(home).ask("7").status == 200
     assert workers(Client(home)) == before
     assert loads(home) == 1
+
+
+def test_a_model_that_would_never_load_again_goes_on_serving(endpoints: LocalEndpoints, home: Path) -> None:
+    """However long a load takes, a front that comes back does not wait for one."""
+    deploy(endpoints, made(home))
+    (folder := home / "host" / "work" / "solar.v1").joinpath("closed").touch()
+    for _ in range(2):
+        kill(front(home))
+        assert Client(home).ask("7").body == b"<7>"
+    assert len((folder / "loaded").read_text().split()) == 1
+
+
+def test_a_model_that_is_being_loaded_when_the_front_dies_is_loaded_once(
+    client: Client, endpoints: LocalEndpoints, models: Models, home: Path
+) -> None:
+    version = replace(made(home), version=2)
+    folder = home / "host" / "work" / "solar.v2"
+    folder.mkdir(parents=True)
+    (folder / "closed").touch()
+    with ThreadPoolExecutor() as pool:
+        staged = pool.submit(endpoints.stage, "solar", version, fence=1)
+        eventually((folder / "loaded").exists, "it is being loaded")
+        kill(front(home))
+        assert Client(home).ask("7").body == b"1:1:7"
+        (folder / "closed").unlink()
+        staged.result()
+    assert len((folder / "loaded").read_text().split()) == 1
+
+
+def test_a_worker_that_nobody_wrote_down_ends_with_its_front(client: Client, home: Path) -> None:
+    (before,), process, supervising = workers(client), front(home), supervisor(home)
+    os.kill(supervising, signal.SIGSTOP)
+    try:
+        kill(process)
+        for record in (home / "host" / "work" / "solar.v1" / ".workers").iterdir():
+            record.unlink()
+    finally:
+        os.kill(supervising, signal.SIGCONT)
+    assert Client(home).ask("7").body == b"1:1:7"
+    gone([before])
+
+
+def test_a_worker_whose_socket_was_cleared_away_ends_with_its_front(client: Client, home: Path) -> None:
+    (before,) = workers(client)
+    for path in Path((home / "host" / "sockets").read_text()).iterdir():
+        path.unlink()
+    kill(front(home))
+    assert Client(home).ask("7").body == b"1:1:7"
+    gone([before])
 
 
 def test_a_killed_front_under_load_fails_only_what_it_was_answering(client: Client, home: Path) -> None:

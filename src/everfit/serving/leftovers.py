@@ -12,11 +12,10 @@ from typing import Final
 
 from everfit.serving.frames import AnswerReader
 from everfit.serving.worker_records import recorded_sockets, sockets
-from everfit.serving.worker_start import peer
+from everfit.serving.worker_start import is_worker, peer
 
 PATIENCE: Final = 5.0
 """Seconds for a worker to say which process it is, where only it can tell."""
-MODULE: Final = b"everfit.serving.worker"
 
 
 class Leftovers:
@@ -53,14 +52,6 @@ def end_worker(path: Path) -> None:
             os.killpg(pid, signal.SIGKILL)
     with suppress(OSError):
         path.unlink()
-
-
-def is_worker(pid: int) -> bool:
-    """Whether the process is a worker, as far as the system tells; the socket may still be that of a front."""
-    try:
-        return MODULE in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
 
 
 def told_pid(connection: socket.socket) -> int | None:

@@ -11,6 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+GENTLE: Final = 5
+"""Niceness of a process that does not serve yet: a third of what one that serves is given of the same core."""
+OFTEN: Final = 100
 LOOKED_AT_EVERY: Final = 0.1
 """Seconds between two looks where the system cannot tell of an end."""
 
@@ -94,6 +97,26 @@ class WatchedProcess:
         if sys.platform == "linux":
             with suppress(ProcessLookupError, PermissionError, ValueError):
                 resource.prlimit(self.pid, resource.RLIMIT_DATA, (size, size))
+
+    def yield_to_others(self) -> None:
+        """Have it take the processor only as far as those that serve leave it, where the system can do that."""
+        self._set_share(GENTLE)
+
+    def be_equal(self) -> None:
+        """Give it its whole share of the processor."""
+        self._set_share(0, OFTEN)
+
+    def _set_share(self, niceness: int, tries: int = 1) -> None:
+        # The niceness of a single process could not be taken back without rights; that of its session can.
+        try:
+            Path(f"/proc/{self.pid}/autogroup").write_text(str(niceness))
+        except BlockingIOError:
+            # The system lets that be changed a few times a second only.
+            if tries > 1 and not self.is_over:
+                self._loop.call_later(LOOKED_AT_EVERY, self._set_share, niceness, tries - 1)
+        except OSError:
+            # There is no such file everywhere.
+            return
 
 
 def held_memory(processes: list[int]) -> dict[int, int]:

@@ -154,7 +154,8 @@ class WorkerGroup:
 
     async def _bring(self) -> None:
         """Start a process and have it answer the sample."""
-        worker = await start_worker(self._version, self._place)
+        # When none is left that could answer, nobody gains by waiting longer.
+        worker = await start_worker(self._version, self._place, gently=not self._is_serving or bool(self._ready))
         self._all.add(worker)
         await self._make_ready(worker)
 
@@ -169,6 +170,8 @@ class WorkerGroup:
             await worker.end()
             raise
         worker.ended = self._ended
+        if worker.process is not None:
+            worker.process.be_equal()
         self._ready.add(worker)
         self._dispatcher.refuse(None)
         self._dispatcher.add(worker)

@@ -190,7 +190,7 @@ class Worker:
                 await self._measure(request_of(sample), loading)
         if self.is_over:
             raise UnusableModelError(f"The model's process ended after it was loaded: {self.loss()}")
-        self._record = replace(self._record, is_ready=True)
+        self._record = replace(self._record, is_ready=True, pid=self.pid)
         write_record(self._place.folder, self._record)
 
     async def _answers(self, requests: Sequence[Request], patience: float, *, is_sample: bool = False) -> list[Reply]:

@@ -34,6 +34,7 @@ class WorkerRecord:
         socket: where it is spoken to.
         log_start: where its words begin in the version's log.
         is_ready: whether it has answered its sample.
+        pid: its process, once it has.
         fixed_cost: seconds that a call takes whatever it holds; None when that was not measured.
     """
 
@@ -46,6 +47,7 @@ class WorkerRecord:
     python: str
     log_start: int = 0
     is_ready: bool = False
+    pid: int = 0
     fixed_cost: float | None = None
 
     @property

@@ -1,10 +1,12 @@
 """Start workers, and find again those that an earlier front has started."""
 
 import os
+import signal
 import socket
 import struct
 import subprocess
 import sys
+from contextlib import suppress
 from json import dumps
 from pathlib import Path
 from typing import Final
@@ -16,14 +18,19 @@ from everfit.serving.launch import command
 from everfit.serving.worker_process import Place, Worker
 from everfit.serving.worker_records import WorkerRecord, forget, new_listener, new_record, write_record
 
+MODULE: Final = "everfit.serving.worker"
 HARD_LIMIT: Final = 2.5
 """A process cannot allocate more than this many times what it may hold."""
 THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 PEER: Final = struct.Struct("3i")
 
 
-async def start_worker(version: ServedVersion, place: Place) -> Worker:
-    """Start a process for *version* and connect to it; it is not loaded then."""
+async def start_worker(version: ServedVersion, place: Place, *, gently: bool) -> Worker:
+    """Start a process for *version* and connect to it; it is not loaded then.
+
+    Args:
+        gently: whether it leaves the processor to those that serve until it does so itself.
+    """
     try:
         listener, path = new_listener(place.host)
     except OSError as error:
@@ -40,6 +47,8 @@ async def start_worker(version: ServedVersion, place: Place) -> Worker:
             forget(record_path, path)
             raise UnusableModelError(f"The interpreter {version.python} cannot be started: {error}.") from error
         worker.belongs_to(process.pid, process)
+        if gently and worker.process is not None:
+            worker.process.yield_to_others()
         if version.service.memory is not None and worker.process is not None:
             worker.process.limit_memory(int(version.service.memory * HARD_LIMIT))
         try:
@@ -58,7 +67,7 @@ def started(version: ServedVersion, place: Place, listener: socket.socket) -> su
     what = dumps([version.model, version.script])
     with place.log.open("ab") as output:
         return subprocess.Popen(
-            command(version.python, "everfit.serving.worker", str(listener.fileno()), str(life_end), what),
+            command(version.python, MODULE, str(listener.fileno()), str(life_end), what),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -86,6 +95,10 @@ async def adopt_worker(record: WorkerRecord, record_path: Path, place: Place) ->
     try:
         connection = await worker.connect()
     except OSError:
+        # Somebody has cleared its socket away, if it lives: then nobody will ever speak to it again.
+        if record.pid and is_worker(record.pid, record.model):
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(record.pid, signal.SIGKILL)
         forget(record_path, Path(record.socket))
         return None
     pid = peer(connection)
@@ -102,3 +115,12 @@ def peer(connection: socket.socket) -> int | None:
         return None
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size)
     return int(PEER.unpack(credentials)[0])
+
+
+def is_worker(pid: int, model: str = "") -> bool:
+    """Whether the process is a worker, with the model if one is named, as far as the system tells."""
+    try:
+        line = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return MODULE.encode() in line and model.encode() in line
