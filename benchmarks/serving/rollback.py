@@ -22,7 +22,7 @@ from load import Ask, Load
 
 from everfit.domain.endpoint import ServedVersion
 
-WAIT = 0.3
+WAIT = 0.5
 
 
 def main() -> None:
@@ -72,11 +72,16 @@ def back(
     times = {int(name): version for name, version in seen["versions"].items()}
     return {
         "call": (returned - decided) * 1000,
-        "first answer of the good version": (times[good.version]["first"] - decided) * 1000,
-        "last answer of the bad version": (times[bad.version]["last"] - decided) * 1000,
+        "first answer of the good version": since(decided, times.get(good.version, {}).get("first")),
+        "last answer of the bad version": since(decided, times.get(bad.version, {}).get("last")),
         "failed": seen["failed"],
         "requests": seen["requests"],
     }
+
+
+def since(decided: float, moment: float | None) -> float:
+    """Return the milliseconds from the decision to the moment; 0 when there was none."""
+    return 0.0 if moment is None else max(0.0, (moment - decided) * 1000)
 
 
 def told(moves: list[dict[str, Any]]) -> dict[str, Any]:
