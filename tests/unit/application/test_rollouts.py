@@ -90,7 +90,7 @@ def test_a_version_that_does_well_takes_every_step_and_serves() -> None:
     assert progress.ending is Ending.PROMOTED
     advances = [each.step for each in progress.decisions if each.verdict is Verdict.ADVANCE]
     assert advances == [0, 1, 2]
-    assert "rollout: " in world.registry.history("line", "production")[0].reason
+    assert "passed its rollout in 3 steps" in world.registry.history("line", "production")[0].reason
 
 
 def test_a_version_that_fails_is_taken_back_with_the_numbers() -> None:

@@ -6,8 +6,9 @@ from everfit.application.rollout_endings import broken_off, left
 from everfit.application.rollouts import begun, look
 from everfit.application.serving import sample_of, served_version
 from everfit.application.step import Answer, AwaitEndpoint, Context, Done, End
+from everfit.domain.amounts import counted
 from everfit.domain.errors import RunFailedError
-from everfit.domain.rollout import Ending, Progress
+from everfit.domain.rollout import Ending, Progress, Verdict, phases_of
 from everfit.domain.run import Outcome
 from everfit.domain.version import Placement, Release, Standing, Version, last_good, release
 
@@ -67,7 +68,16 @@ def _reason(context: Context, placement: Placement, before: int | None) -> str:
         reason = f"{reason}; approved by {placement.approval.actor}: {placement.approval.reason}"
     rollouts = context.ports.rollouts
     progress = None if rollouts is None else rollouts.of_run(context.run.id)
-    return reason if progress is None else f"{reason}; rollout: {progress.reason}"
+    return reason if progress is None else f"{reason}; {_how_it_passed(progress)}"
+
+
+def _how_it_passed(progress: Progress) -> str:
+    """Return by what the version passed its rollout; the numbers of each step are kept with that."""
+    steps = len(phases_of(progress))
+    by_evidence = {each.step for each in progress.decisions if each.verdict is Verdict.ADVANCE and each.comparisons}
+    if len(by_evidence) == steps:
+        return f"passed its rollout in {counted(steps, 'step')}"
+    return f"rollout: {progress.reason}"
 
 
 def _left(context: Context, champion: int | None, number: int, late: str) -> Answer:
