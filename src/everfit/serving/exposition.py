@@ -109,6 +109,7 @@ METRICS: Final = (
     Metric("everfit_shadow_compared_total", "counter", "Answers that were compared.", total("shadow", "compared")),
     Metric("everfit_shadow_disagreed_total", "counter", "Answers that differed.", total("shadow", "disagreed")),
     Metric("everfit_shadow_dropped_total", "counter", "Copies that were not made, to slow nobody.", dropped),
+    Metric("everfit_version_healthy", "gauge", "Whether a version can answer: 1, or 0.", plain("is_healthy")),
     Metric("everfit_queue_length", "gauge", "Requests that wait for a process.", plain("queue")),
     Metric("everfit_requests_under_way", "gauge", "Requests that a process has.", plain("under_way")),
     Metric("everfit_workers", "gauge", "Processes of a version.", plain("workers")),

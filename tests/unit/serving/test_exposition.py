@@ -10,6 +10,7 @@ from everfit.serving.exposition import exposition
 def version(**more: Any) -> dict[str, Any]:
     totals = {"requests": 10, "refused": 2, "errors": 1, "compared": 0, "disagreed": 0, "latency": {"40": 6, "64": 4}}
     return {
+        "is_healthy": True,
         "queue": 3,
         "under_way": 2,
         "workers": 1,
@@ -48,6 +49,7 @@ def test_each_endpoint_and_version_is_counted() -> None:
     assert found["everfit_requests_total", *one] == 10
     assert found["everfit_requests_refused_total", *one] == 2
     assert found["everfit_request_errors_total", *one] == 1
+    assert found["everfit_version_healthy", *one] == 1
     assert found["everfit_queue_length", *one] == 3
     assert found["everfit_requests_under_way", *one] == 2
     assert found["everfit_worker_restarts_total", *one] == 4
