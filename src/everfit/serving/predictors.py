@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from everfit.serving.errors import UnreadableRequestError
@@ -146,9 +147,15 @@ def predict_xgboost(rows: Any, model: Any) -> Prediction:
     names = model.feature_names
     data = arranged(rows, names)
     data = data if hasattr(data, "columns") else numbers(data)
-    objective = str(json.loads(model.save_config())["learner"]["objective"]["name"])
     matrix = xgboost.DMatrix(data, feature_names=names, enable_categorical=True)
-    return classified(model.predict(matrix), objective.startswith(("binary:logistic", "multi:softprob")))
+    return classified(model.predict(matrix), xgboost_objective(model).startswith(("binary:logistic", "multi:softprob")))
+
+
+# Both packages tell their objective only with all of the model, which takes longer than a prediction.
+@lru_cache(maxsize=4)
+def xgboost_objective(model: Any) -> str:
+    """Return what the booster was trained for."""
+    return str(json.loads(model.save_config())["learner"]["objective"]["name"])
 
 
 def predict_lightgbm(rows: Any, model: Any) -> Prediction:
@@ -156,8 +163,13 @@ def predict_lightgbm(rows: Any, model: Any) -> Prediction:
     names = model.feature_name()
     is_named = hasattr(rows, "columns") and not all(str(name).startswith("Column_") for name in names)
     data = arranged(rows, names) if is_named else numbers(rows, "float64")
-    objective = str(model.dump_model().get("objective", ""))
-    return classified(model.predict(data), objective.startswith(("binary", "multiclass")))
+    return classified(model.predict(data), lightgbm_objective(model).startswith(("binary", "multiclass")))
+
+
+@lru_cache(maxsize=4)
+def lightgbm_objective(model: Any) -> str:
+    """Return what the booster was trained for."""
+    return str(model.dump_model().get("objective", ""))
 
 
 def classified(scores: Any, are_probabilities: bool) -> Prediction:

@@ -27,14 +27,17 @@ class Table:
     rows: Sequence[Sequence[Any]]
 
     def numbers(self, names: Sequence[str]) -> Any:
-        """Return the named columns as an array of numbers, or None when they are not all there and nothing else."""
+        """Return the named columns as an array, or None when one is not there or holds anything but numbers."""
         numpy = optional("numpy")
-        if numpy is None or not NUMBERS.issuperset(self.types) or not set(names).issubset(self.names):
+        if numpy is None or not set(names).issubset(self.names):
             return None
-        array: Any = numpy.array(self.rows, dtype="int64" if float not in self.types else "float64")
-        if tuple(names) == self.names:
-            return array
-        return array[:, [self.names.index(name) for name in names]]
+        places = [self.names.index(name) for name in names]
+        types = {self.types[place] for place in places}
+        if not NUMBERS.issuperset(types):
+            return None
+        rows = self.rows if tuple(names) == self.names else [[row[place] for place in places] for row in self.rows]
+        array: Any = numpy.array(rows, dtype="float64" if float in types else "int64")
+        return array
 
     def frame(self) -> Any:
         """Return a data frame, or records where there is no pandas."""

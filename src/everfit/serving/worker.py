@@ -13,10 +13,10 @@ import signal
 import socket
 import sys
 import threading
+import time
 import traceback
 from contextlib import suppress
 from queue import SimpleQueue
-from time import perf_counter
 from typing import Final
 
 from everfit.serving.batching import Batcher
@@ -36,6 +36,7 @@ from everfit.serving.probing import PATIENCE
 BACKLOG: Final = 16
 QUICK: Final = 0.05
 """Seconds of a client's request after which the model may be asked again to learn about it; a sample is for that."""
+PAUSE: Final = 0.1
 QUICK_PATIENCE: Final = 1.0
 SET_SIGNAL: Final = 10
 """``F_SETSIG`` of Linux, which Python does not name."""
@@ -107,7 +108,12 @@ class Door:
 
     def _greet(self) -> None:
         while True:
-            connection, _ = self._listener.accept()
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                # The user's code may have opened every file that it can; it may close some again.
+                time.sleep(PAUSE)
+                continue
             self._open.add(connection)
             with suppress(OSError):
                 connection.sendall(encoded_hello(Hello(kind=Readiness.LOADING, pid=os.getpid())))
@@ -158,7 +164,7 @@ class Worker:
             self._answer(connection, batcher, reader.next())
 
     def _answer(self, connection: socket.socket, batcher: Batcher, batch: Batch) -> None:
-        start = perf_counter()
+        start = time.perf_counter()
         succeeded = False
         for replies in batcher.answers(batch.requests):
             self._end_if_forked()
@@ -167,7 +173,7 @@ class Worker:
                 self._learn(connection, batcher, batch.requests[0][1], PATIENCE)
                 settle_memory()
             connection.sendall(encoded_answers(replies))
-        if succeeded and not batcher.has_learnt and perf_counter() - start < QUICK:
+        if succeeded and not batcher.has_learnt and time.perf_counter() - start < QUICK:
             self._learn(connection, batcher, batch.requests[0][1], QUICK_PATIENCE)
 
     def _learn(self, connection: socket.socket, batcher: Batcher, request: Request, patience: float) -> None:
