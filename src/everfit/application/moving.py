@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from everfit.application.owed import put_back
+from everfit.application.owed import made_ready, put_back
 from everfit.application.ports import Claim, Ports, Rollouts, Traffic
 from everfit.application.serving import sample_of, served_version
 from everfit.application.step import Context
@@ -76,15 +76,18 @@ def staged(moving: Moving) -> None:
 
 
 def split(moving: Moving, shares: Shares) -> None:
-    """Give the shares; a version that the host does not hold any more is loaded for that."""
+    """Give the shares; versions that the host does not hold any more are loaded for that."""
     others = sorted({*shares.weights, *shares.shadows} - {moving.version.number})
     proofs = [moving.proof, *(moving.proof_of(number) for number in others)]
     fence = moving.claim.fence
     try:
         moving.traffic.split(moving.name, shares.weights, proofs, shadows=shares.shadows, fence=fence)
     except RunFailedError:
-        # The host's state may have been put back to an earlier one.
+        # The host's state may have been put back to an earlier one, or be gone.
         staged(moving)
+        for number in others:
+            model, _ = made_ready(number, moving.context.environment, moving.context.workspace, moving.ports)
+            moving.ports.endpoints.stage(moving.name, model, fence=fence)
         moving.traffic.split(moving.name, shares.weights, proofs, shadows=shares.shadows, fence=fence)
 
 

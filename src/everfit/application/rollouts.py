@@ -6,7 +6,7 @@ served before is the registry's champion until the last step has passed, so what
 """
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from everfit.application.live_evidence import live_evidence
@@ -17,7 +17,6 @@ from everfit.application.step import AwaitEndpoint, End
 from everfit.domain.errors import BackendError, EverfitError, FencedError, StateError
 from everfit.domain.notice import Notice, NoticeKind
 from everfit.domain.rollout import (
-    Decision,
     Ending,
     Evidence,
     Progress,
@@ -138,7 +137,8 @@ def _looked(moving: Moving, progress: Progress) -> Progress | AwaitEndpoint:
 def _judged(moving: Moving, progress: Progress) -> Progress | AwaitEndpoint:
     observation, state = moving.traffic.observe(moving.name), moving.ports.endpoints.describe(moving.name)
     if observation is None or not observation.weights:
-        return _again(moving, progress, "the endpoint does not serve at the moment")
+        words = "the endpoint does not serve at the moment"
+        return _again(moving, kept(moving, progress, _patient(moving, progress, words)), words)
     rescued = without_champion(progress, state, moving.now)
     if rescued is not None:
         return kept(moving, progress, rescued)
@@ -154,15 +154,16 @@ def _decided(moving: Moving, progress: Progress, evidence: Evidence) -> Progress
     decision = decide(progress, evidence, now)
     after = advanced(progress, decision, evidence.observation, now)
     if decision.verdict is Verdict.HOLD:
-        after = kept(moving, progress, _patient(moving, after, decision, now))
+        after = kept(moving, progress, _patient(moving, after, decision.reason))
         return _again(moving, after, decision.reason)
     steps = len(phases_of(progress))
     moving.ports.progress.told(f"step {progress.step + 1} of {steps}: {decision.verdict.value}: {decision.reason}")
     return kept(moving, progress, after)
 
 
-def _patient(moving: Moving, progress: Progress, decision: Decision, now: datetime) -> Progress:
+def _patient(moving: Moving, progress: Progress, reason: str) -> Progress:
     """Have people told, once, of a step that waits for long."""
+    now = moving.now
     if not alert_due(progress, now):
         return progress
     run, place = moving.context.run, f"{progress.model}:{progress.environment}"
@@ -177,7 +178,7 @@ def _patient(moving: Moving, progress: Progress, decision: Decision, now: dateti
         facts={
             "part": f"the rollout of version {progress.challenger}",
             "reason": f"step {progress.step + 1} of {len(phases_of(progress))} has waited for longer than "
-            f"rollout.patience: {decision.reason}. Send it traffic, promote it or abort it.",
+            f"rollout.patience: {reason}. Send it traffic, promote it or abort it.",
             "version": progress.challenger,
             "serving": progress.champion,
         },

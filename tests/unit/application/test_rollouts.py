@@ -337,12 +337,12 @@ def test_an_order_is_done_by_whoever_drives_the_rollout() -> None:
 
 def test_an_order_needs_a_rollout_that_it_can_be_about() -> None:
     world = World(rollout=CANARY)
-    asked = partial(keep_order, environment=world.environment(), workspace=world.workspace, **ASKED)
+    place = world.environment()
     with pytest.raises(NotFoundError, match="No rollout of line is under way in production"):
-        asked(OrderKind.PAUSE, ports=world.ports())
+        keep_order(OrderKind.PAUSE, place, world.workspace, world.ports(), **ASKED)
     begin_rollout(world)
     with pytest.raises(RefusedError, match="nothing else could serve"):
-        asked(OrderKind.ABORT, ports=world.ports())
+        keep_order(OrderKind.ABORT, place, world.workspace, world.ports(), **ASKED)
 
 
 def test_a_run_that_is_cancelled_takes_its_version_back_and_does_not_mark_it() -> None:
