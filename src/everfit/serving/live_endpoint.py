@@ -185,6 +185,9 @@ class LiveEndpoint:
         return True
 
     def _lane(self, number: int, pool: VersionPool) -> Lane:
+        known = None if self.route is None else self.route.lanes.get(number)
+        if known is not None and known.pool is pool:
+            return known
         share = pool.version.service.capture
         counter = self._counters.setdefault(number, Counter(time.monotonic()))
         return Lane(number=number, pool=pool, counter=counter, sampler=Sampler(share) if share > 0 else None)

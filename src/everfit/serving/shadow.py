@@ -6,7 +6,10 @@ a process of their own that runs when nobody else wants to.
 
 import asyncio
 import marshal
+import os
+import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -113,7 +116,10 @@ class Comparer:
             shadow.left_out += 1
 
     async def end(self) -> None:
-        """Let the process end."""
+        """End the process, whatever it has still to compare: nobody will ask for that any more."""
         if self._timer is not None:
             self._timer.cancel()
+        if self._companion.process is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self._companion.process, signal.SIGKILL)
         await self._companion.end()
