@@ -1,6 +1,7 @@
 """What is handed to the workers, and what is not."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from everfit.domain.run import Run
 from everfit.interfaces.service.work import Work
@@ -75,3 +76,15 @@ def test_what_is_known_of_a_run_is_forgotten_with_it() -> None:
     work.offer([])
     seconds.now += 1000
     assert not work.is_due()
+
+
+def test_a_run_that_gathers_evidence_is_looked_at_again_at_its_own_pace() -> None:
+    work, seconds, _ = offered(a_run())
+    for _ in range(5):
+        run = work.take()
+        assert run is not None
+        work.give_back(run, again=True, after=timedelta(seconds=2))
+        work.offer([run])
+        assert (work.take(), work.is_due()) == (None, False)
+        seconds.now += 2
+        assert work.is_due()
