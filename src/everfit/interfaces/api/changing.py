@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 
 from everfit.application.inventory import decision_row, pause_row, trigger_row
 from everfit.application.overview import run_summary
-from everfit.application.releases import Decision, keep, newer_champion, roll_back, waiting_run, way_back
+from everfit.application.releases import Decision, keep, newer_champion, roll_back, to_break_off, waiting_run, way_back
 from everfit.application.retraining import environment_of, promoted_version
 from everfit.application.triggering import Demand, cancel, pause, request, resume
 from everfit.application.workspace import Workspace
@@ -216,7 +216,9 @@ def _rolled_back(
     to: int | None, environment: Environment, workspace: Workspace, call: Call, reason: str, *, is_again: bool
 ) -> int:
     ports = call.hub.ports
-    if is_again and to is not None and ports.registry.champion(workspace.model, environment.name) == to:
+    is_there = to is not None and ports.registry.champion(workspace.model, environment.name) == to
+    # The way back from a version on its way leads to what is the champion all the time.
+    if is_again and is_there and to is not None and to_break_off(environment, workspace, ports) is None:
         return to
     # An owner of its own: two rollbacks at once must not take each other for themselves.
     ports = replace(ports, owner=f"{ports.owner}-{ports.ids.run_id(ports.clock.now())}")

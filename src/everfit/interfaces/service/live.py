@@ -1,6 +1,7 @@
 """Watches what serves on this machine, in a thread of its own: no training holds up the way back."""
 
 import time
+from dataclasses import replace
 from typing import Final
 
 from everfit.application.live_watch import watch_live
@@ -17,7 +18,8 @@ class LiveWatch:
     """Goes back from a version that breaches a rule of its watch, and writes down what was moved meanwhile."""
 
     def __init__(self, catalog: Catalog, ports: Ports) -> None:
-        self._catalog, self._ports = catalog, ports
+        # An owner of its own: two that go back at once must not take each other for themselves.
+        self._catalog, self._ports = catalog, replace(ports, owner=f"{ports.owner}#watch")
 
     def turn(self) -> float | None:
         """Look at every environment that serves on this machine."""
