@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from everfit.serving import http_connection
+from everfit.serving import http_connection, http_server
 from tests.integration.host_client import eventually
 from tests.integration.http_service import LARGE, Running, chunked, get, post, running
 
@@ -222,6 +222,17 @@ def test_a_clock_that_jumps_closes_no_connection(service: Running, monkeypatch: 
         monkeypatch.undo()
         caller.send(b"Host: x\r\n\r\n")
         assert caller.answer().status == 200
+
+
+def test_many_connections_are_looked_at_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "AT_ONCE", 2)
+    with running() as service:
+        callers = [service.call() for _ in range(7)]
+        assert [caller.ask(get("/a")).status for caller in callers] == [200] * 7
+        service.pass_time(76)
+        assert all(caller.is_closed() for caller in callers)
+        for caller in callers:
+            caller.__exit__()
 
 
 def test_limits_hold_without_anybody_looking_on() -> None:

@@ -14,6 +14,8 @@ from everfit.serving.limits import Limits
 GRACE = 0.1
 """How long an idle connection stays open when the host stops, in seconds: a request may be on its way already."""
 BACKLOG = 2048
+AT_ONCE = 256
+"""How many connections are looked at without letting any of them be answered; each takes about a microsecond."""
 
 
 class Application(Protocol):
@@ -64,10 +66,16 @@ class HttpServer:
         """Let the time go on by one look, and end what takes too long."""
         self.now += self.limits.connection.look
         self.date = f"Date: {formatdate(usegmt=True)}\r\n"
-        for connection in tuple(self.connections):
+        self._look_at(tuple(self.connections))
+
+    def _look_at(self, connections: tuple[Connection, ...]) -> None:
+        """Look at some, then let requests have their turn before the others."""
+        for connection in connections[:AT_ONCE]:
             connection.look()
             if self._is_refusing:
                 connection.leave_unless_busy()
+        if len(connections) > AT_ONCE:
+            asyncio.get_running_loop().call_soon(self._look_at, connections[AT_ONCE:])
 
     def left(self, connection: Connection) -> None:
         """Forget a connection."""
