@@ -92,6 +92,7 @@ def test_traffic_is_split_and_counted_by_version(backend: Backend) -> None:
     assert (dict(seen.weights), seen.shadows) == ({1: 0.75, 2: 0.25}, ())
     assert (seen.totals[1].requests, seen.totals[2].requests) == (6, 2)
     assert seen.recent[1].requests == 6
+    assert all(rate >= 0 for rate in seen.rates.values())
     state = backend.endpoints.describe("solar")
     assert state is not None
     assert (dict(state.weights), state.fence, state.moved) == ({1: 0.75, 2: 0.25}, 2, None)

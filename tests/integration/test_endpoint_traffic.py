@@ -20,7 +20,7 @@ from everfit.domain.errors import StateError
 from everfit.domain.live import Observation
 from everfit.serving.limits import Limits
 from everfit.serving.state_files import replace_file
-from tests.integration.host_client import Client, Got, eventually
+from tests.integration.host_client import Client, Got, eventually, kill
 from tests.integration.served_models import Models, proof
 
 PATH = "/endpoints/solar/invocations"
@@ -95,6 +95,17 @@ def asked_at_once(home: Path, name: str, count: int) -> Counter[str]:
             found[version] += 1
         sender.join()
     return found
+
+
+def comparers(home: Path) -> list[int]:
+    """Return the processes of the host that compare answers."""
+    lines = {
+        int(entry.name): (entry / "cmdline").read_bytes().split(b"\0")
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdecimal() and (entry / "cmdline").exists()
+    }
+    wanted = (b"everfit.serving.comparer", str(home / "host").encode())
+    return [process for process, line in lines.items() if all(word in line for word in wanted)]
 
 
 def test_a_tenth_of_ten_thousand_requests_is_a_thousand(home: Path, endpoints: LocalEndpoints) -> None:
@@ -172,6 +183,20 @@ def test_a_shadow_answers_nobody_and_is_compared(
     found = observed(endpoints).totals[2].since(before)
     assert (found.requests, found.errors, found.disagreed) == (10, 0, 6)
     assert sum(found.latency.values()) == 10
+
+
+def test_whatever_becomes_of_the_comparing_process_callers_are_answered_and_it_goes_on(
+    client: Client, endpoints: LocalEndpoints, versions: list[ServedVersion], home: Path
+) -> None:
+    before = share(endpoints, versions, {1: 1.0}, 2).totals[2]
+    eventually(lambda: answering(client) and comparers(home), "answers are compared")
+    kill(comparers(home)[0])
+    assert answering(client) == "1"
+    known = observed(endpoints).totals[2].compared
+    eventually(
+        lambda: answering(client) and observed(endpoints).totals[2].compared > known, "answers are compared again"
+    )
+    assert observed(endpoints).totals[2].since(before).errors == 0
 
 
 def test_copies_for_a_shadow_that_is_too_slow_are_dropped_and_no_caller_waits(

@@ -58,8 +58,8 @@ def live_rows(environment: Environment, state: EndpointState | None, ports: Port
     """Return what each version that is loaded does with live traffic; None when the endpoint does not tell.
 
     ``share`` of the traffic, ``is_shadow``, ``state`` (``serves``, ``shadows`` or ``is ready``), and of the last five
-    minutes ``requests``, ``rate`` (a second), ``errors`` and ``error_rate``, ``p50`` and ``p99`` (seconds). What needs
-    requests is None without any.
+    minutes ``requests``, ``errors`` and ``error_rate``, ``p50`` and ``p99`` (seconds); ``rate`` is what it answers in a
+    second now. What needs requests is None without any.
     """
     if ports.traffic is None or state is None or ports.endpoints.is_stopped():
         return None
@@ -141,7 +141,7 @@ def _row(number: int, observation: Observation) -> Json:
         "is_shadow": is_shadow,
         "state": "serves" if share else "shadows" if is_shadow else "is ready",
         "requests": recent.requests,
-        "rate": round(recent.requests / RECENT.total_seconds(), 3),
+        "rate": round(observation.rates.get(number, recent.requests / RECENT.total_seconds()), 3),
         "errors": recent.errors,
         "error_rate": recent.errors / recent.requests if recent.requests else None,
         "p50": recent.quantile(0.5),

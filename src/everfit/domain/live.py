@@ -114,6 +114,7 @@ class Observation:
         shadows: versions that are given copies.
         totals: version -> what it did since the epoch began.
         recent: version -> what it did in the last ``RECENT``.
+        rates: version -> answers in a second now, which is in the last ten; one that is left out is not known.
     """
 
     epoch: str
@@ -121,6 +122,7 @@ class Observation:
     shadows: tuple[int, ...] = ()
     totals: Mapping[int, Tally] = field(default_factory=lambda: MappingProxyType({}))
     recent: Mapping[int, Tally] = field(default_factory=lambda: MappingProxyType({}))
+    rates: Mapping[int, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """What the endpoint host says of an endpoint, as the inside knows it."""
 
 from collections.abc import Collection, Mapping
+from functools import reduce
 from typing import Any
 from urllib.parse import quote
 
@@ -58,10 +59,14 @@ def observation_in(report: Mapping[str, Any]) -> Observation:
         shadows=tuple(report["shadows"]),
         totals={number: _together(standing, "totals") for number, standing in versions.items()},
         recent={number: _together(standing, "recent") for number, standing in versions.items()},
+        rates={number: sum(part["rate"] for part in _parts(standing)) for number, standing in versions.items()},
     )
 
 
 def _together(standing: Mapping[str, Any], span: str) -> Tally:
-    parts = [standing[kind] for kind in ("live", "shadow") if standing[kind] is not None]
-    tallies = [tally_from(part[span]) for part in parts]
-    return tallies[0] if len(tallies) == 1 else Tally().plus(tallies[0]).plus(tallies[1]) if tallies else Tally()
+    return reduce(Tally.plus, (tally_from(part[span]) for part in _parts(standing)), Tally())
+
+
+def _parts(standing: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what a version did for callers, and what with copies."""
+    return [standing[kind] for kind in ("live", "shadow") if standing[kind] is not None]
