@@ -1,9 +1,9 @@
 """Ask a server over many connections at once, by a program in C that costs less than what it measures.
 
 Run with: .venv/bin/python benchmarks/serving/load.py --port 8080 --path /ping --connections 16 --seconds 5
-The program beside it (``load.c``) is compiled by gcc at its first use and kept in the temporary folder. It takes one
-processor for about 250,000 requests a second, so on two processors it takes its share from the server, as any other
-generator does.
+The program beside it (``load.c``) is compiled by gcc at its first use and kept in the temporary folder. A request costs
+it about 6 µs of processor time, so on two processors it takes its share from the server, as any other generator does.
+Against a server that answers after 20 ms it counts what the server counts, and agrees with autocannon.
 
 What it prints, in JSON: ``rps`` counts good answers only: status 200, the version in the header and in the body the
 same when ``--check-version`` is given, and the number of the request in the answer when the body holds ``@@@@@@@@@@``.
