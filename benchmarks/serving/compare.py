@@ -14,6 +14,7 @@ import json
 import statistics
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def main() -> None:
     """Print one JSON object; latencies in milliseconds, memory in MB."""
     options = arguments()
     out = Path(options.out) if options.out else None
-    lines = [json.loads(line) for line in out.read_text().splitlines()] if out and out.exists() else []
+    lines = kept_lines(out)
     for round_number in range(options.rounds):
         for model in options.models:
             for name in options.only:
@@ -42,7 +43,20 @@ def main() -> None:
                     if out:
                         with out.open("a") as file:
                             file.write(json.dumps(line) + "\n")
-    print(json.dumps({"commit": version_of_code(), "seconds": options.seconds, "table": table(lines)}, indent=1))
+    found = table(lines)
+    if options.markdown:
+        print(markdown(found))
+    else:
+        print(json.dumps({"commit": version_of_code(), "seconds": options.seconds, "table": found}, indent=1))
+
+
+def kept_lines(out: Path | None) -> list[dict[str, Any]]:
+    """Return what was measured before; a line that was being written when it was ended is measured again."""
+    found = list[dict[str, Any]]()
+    for line in out.read_text().splitlines() if out and out.exists() else []:
+        with suppress(ValueError):
+            found.append(json.loads(line))
+    return found
 
 
 def arguments() -> argparse.Namespace:
@@ -55,6 +69,7 @@ def arguments() -> argparse.Namespace:
     words.add_argument("--payloads", type=names, default=list(payloads()))
     words.add_argument("--connections", type=lambda text: [int(word) for word in names(text)], default=CONNECTIONS)
     words.add_argument("--out")
+    words.add_argument("--markdown", action="store_true", help="print tables; with --rounds 0 of --out alone")
     options = words.parse_args()
     for name in options.only:
         if name not in PEERS:
@@ -128,6 +143,25 @@ def table(lines: list[dict[str, Any]]) -> dict[str, Any]:
 def median(lines: list[Mapping[str, Any]], name: str) -> float:
     """Return the median of one figure."""
     return round(statistics.median(float(line[name]) for line in lines), 3)
+
+
+def markdown(found: dict[str, Any]) -> str:
+    """Return the figures as tables: requests per second / p50 / p99 ms, and the memory on the most connections."""
+    parts = list[str]()
+    for title, servers in found.items():
+        counts = sorted({int(count) for cells in servers.values() for count in cells})
+        parts += ["", f"| {title} | {' | '.join(map(str, counts))} | MB |", "| --- |" + " --- |" * (len(counts) + 1)]
+        for server, cells in servers.items():
+            shown = [cells.get(str(count)) for count in counts]
+            figures = ["–" if cell is None else cell_text(cell) for cell in shown]
+            parts.append(f"| {server} | {' | '.join(figures)} | {max(cell['pss_mb'] for cell in cells.values()):.0f} |")
+    return "\n".join(parts)
+
+
+def cell_text(cell: Mapping[str, Any]) -> str:
+    """Return one cell of a table."""
+    failed = f", {cell['failed']} failed" if cell["failed"] else ""
+    return f"{cell['rps']:.0f} / {cell['p50_ms']:.3g} / {cell['p99_ms']:.3g}{failed}"
 
 
 if __name__ == "__main__":
