@@ -108,6 +108,8 @@ def parts(result: Any, sizes: Sequence[int]) -> list[Any] | None:
     bounds = [0]
     for size in sizes:
         bounds.append(bounds[-1] + size)
+    if is_object(result):
+        return objects(result, bounds)
     if not isinstance(result, Prediction):
         return slices(result, bounds)
     values = slices(result.values, bounds)
@@ -119,6 +121,17 @@ def parts(result: Any, sizes: Sequence[int]) -> list[Any] | None:
     return [
         Prediction(values=part, probabilities=table, labels=result.labels)
         for part, table in zip(values, tables, strict=True)
+    ]
+
+
+def objects(result: dict[str, Any], bounds: Sequence[int]) -> list[Any] | None:
+    """Cut what an object holds for each row; what it says of no row in particular goes to all."""
+    cut = {name: slices(value, bounds) for name, value in result.items() if type(value) not in PLAIN_TYPES}
+    if not cut or any(pieces is None for pieces in cut.values()):
+        return None
+    return [
+        {name: value if (pieces := cut.get(name)) is None else pieces[at] for name, value in result.items()}
+        for at in range(len(bounds) - 1)
     ]
 
 

@@ -57,13 +57,18 @@ def end_with_host(life: int) -> None:
     """End this process and what it has started, whatever they are doing, when the other end of *life* is gone."""
     os.set_inheritable(life, False)
     if sys.platform == "linux":
-        # The thread below cannot run while native code holds the interpreter's lock; the kernel can. The pipe is
-        # opened anew because the owner of a signal belongs to an opening, which all workers may have inherited.
-        own = os.open(f"/proc/self/fd/{life}", os.O_RDONLY | os.O_NONBLOCK)
-        fcntl.fcntl(own, fcntl.F_SETOWN, -os.getpgrp() if os.getpgrp() == os.getpid() else os.getpid())
-        fcntl.fcntl(own, SET_SIGNAL, signal.SIGKILL)
-        fcntl.fcntl(own, fcntl.F_SETFL, fcntl.fcntl(own, fcntl.F_GETFL) | os.O_ASYNC)
+        with suppress(OSError):
+            signal_end(life)
     threading.Thread(target=wait_for_end, args=(life,), daemon=True).start()
+
+
+def signal_end(life: int) -> None:
+    """Have the kernel end this process: the thread cannot run while native code holds the interpreter's lock."""
+    # Opened anew, because the owner of a signal belongs to an opening, and all workers may have inherited this one.
+    own = os.open(f"/proc/self/fd/{life}", os.O_RDONLY | os.O_NONBLOCK)
+    fcntl.fcntl(own, fcntl.F_SETOWN, -os.getpgrp() if os.getpgrp() == os.getpid() else os.getpid())
+    fcntl.fcntl(own, SET_SIGNAL, signal.SIGKILL)
+    fcntl.fcntl(own, fcntl.F_SETFL, fcntl.fcntl(own, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def wait_for_end(life: int) -> None:

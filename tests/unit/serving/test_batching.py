@@ -261,7 +261,9 @@ ONE_BY_ONE = {
     "adds up": "return frame.iloc[:, 0].cumsum().to_numpy()",
     "leaves out": "return frame[frame.iloc[:, 0] > 1e9].reset_index(drop=True)",
     "one answer": "return [float(frame.to_numpy().sum())]",
-    "one object": "return {'predictions': frame.iloc[:, 0].tolist(), 'version': 3}",
+    "an object that counts": "return {'predictions': frame.iloc[:, 0].tolist(), 'rows': len(frame)}",
+    "an object with a list of its own": "return {'predictions': frame.iloc[:, 0].tolist(), 'classes': ['a', 'b']}",
+    "an object of one number": "return {'sum': float(frame.to_numpy().sum())}",
     "lots": "import random; return [random.random() for _ in range(len(frame))]",
     "numbers rows": "return list(range(len(frame)))",
     "refuses many": "assert len(frame) == 1; return frame.iloc[:, 0].to_numpy()",
@@ -275,6 +277,7 @@ ROW_BY_ROW = {
     "a series": "return frame.iloc[:, 0] * 2",
     "a frame": "return frame * 2",
     "a table": "return frame.to_numpy() * 2",
+    "an object": "return {'predictions': frame.iloc[:, 0].tolist(), 'half': frame / 2, 'version': 3, 'by': None}",
 }
 
 
