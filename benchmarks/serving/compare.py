@@ -42,7 +42,8 @@ def main() -> None:
                     print(json.dumps(line), file=sys.stderr, flush=True)
                     if out:
                         with out.open("a") as file:
-                            file.write(json.dumps(line) + "\n")
+                            # The line before may have been cut off.
+                            file.write("\n" + json.dumps(line))
     found = table(lines)
     if options.markdown:
         print(markdown(found))
