@@ -92,6 +92,7 @@ class Dispatcher:
             self._gathering.came_back(self._answered_then, now - self._since_then)
         self.all_answered.clear()
         if not self._turn_is_due and self._idle:
+            # What is read from the connections in the same turn of the loop goes together.
             self._turn_is_due = True
             self._loop.call_soon(self._turn)
         if not self._sweep_is_due:
@@ -145,7 +146,7 @@ class Dispatcher:
             self._pause.cancel()
             self._pause = None
         self._gathering.sent(waiting + self.under_way + max(0, self._back_at - self._come))
-        most = self._gathering.share(len(self._idle) + len(self._busy))
+        most = 1 if waiting == 1 else self._gathering.share(len(self._idle) + len(self._busy))
         worker = self._idle.pop()
         calls = self._waiting.take(most if worker.can_join else 1)
         self.waits += monotonic() - calls[0].since

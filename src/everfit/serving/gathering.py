@@ -68,8 +68,9 @@ class Gathering:
     def pause(self, waiting: int, under_way: int, processes: int) -> float:
         """Return for how many seconds those that wait may wait for others; 0 when they should go."""
         pause = min(self._longest, self.call)
-        is_gathered = waiting >= self.share(processes) or waiting + under_way >= self._expected - 0.5
-        return 0.0 if is_gathered or pause < WORTH else pause
+        if pause < WORTH or waiting + under_way >= self._expected - 0.5 or waiting >= self.share(processes):
+            return 0.0
+        return pause
 
     def sent(self, there: int) -> None:
         """Learn how many callers there were when some of their requests went.

@@ -34,8 +34,8 @@ class WatchedProcess:
         self._handle: int | None = None
         self._loop = asyncio.get_running_loop()
         if sys.platform == "linux":
-            # A process that is no child and is over already has no handle any more.
-            with suppress(ProcessLookupError):
+            # A process that is no child and is over already has no handle any more, and an old system has none at all.
+            with suppress(OSError):
                 self._handle = os.pidfd_open(pid)
                 self._loop.add_reader(self._handle, self._over)
                 return

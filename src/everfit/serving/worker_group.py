@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
+from weakref import WeakSet
 
 from everfit.domain.endpoint import ServedVersion
 from everfit.serving.crash_loop import Crashes
@@ -28,6 +29,8 @@ BUSY_PATIENCE: Final = 1.0
 RECYCLE_PAUSE: Final = 30.0
 """Seconds after a process could not be replaced."""
 LOOP_MESSAGE: Final = "It crashes again and again; its log says why."
+_SERVING: Final[WeakSet[Worker]] = WeakSet()
+"""The processes of all versions that can answer."""
 
 
 class WorkerGroup:
@@ -154,8 +157,9 @@ class WorkerGroup:
 
     async def _bring(self) -> None:
         """Start a process and have it answer the sample."""
-        # When none is left that could answer, nobody gains by waiting longer.
-        worker = await start_worker(self._version, self._place, gently=not self._is_serving or bool(self._ready))
+        # Those of other versions are spared as well; when none is left that could answer, nobody gains by waiting.
+        gently = bool(_SERVING) and bool(self._ready or not self._is_serving)
+        worker = await start_worker(self._version, self._place, gently=gently)
         self._all.add(worker)
         await self._make_ready(worker)
 
@@ -173,6 +177,7 @@ class WorkerGroup:
         if worker.process is not None:
             worker.process.be_equal()
         self._ready.add(worker)
+        _SERVING.add(worker)
         self._dispatcher.refuse(None)
         self._dispatcher.add(worker)
         self._trim()
@@ -224,6 +229,7 @@ class WorkerGroup:
     def _ended(self, worker: Worker) -> None:
         self._all.discard(worker)
         self._ready.discard(worker)
+        _SERVING.discard(worker)
         if worker is self._recycling:
             self._recycling = None
         if not worker.is_leaving:
