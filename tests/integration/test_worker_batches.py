@@ -200,3 +200,35 @@ def test_each_request_of_a_model_that_cannot_be_batched_is_answered_as_soon_as_i
 
         Path(f"{folder}.fifo").write_text("go on")
         assert [reply.body for _, reply in connection.receive()] == [b"wait"]
+
+
+BARE = """
+from pathlib import Path
+
+def model_fn(model_dir):
+    try:
+        import numpy
+    except ImportError:
+        return Path(model_dir).parent / "calls"
+
+def predict_fn(rows, model):
+    with model.open("a") as calls:
+        print(len(rows), file=calls)
+    return [row["b"] * 2 if isinstance(row, dict) else row[1] * 2 for row in rows]
+"""
+
+
+def test_an_environment_without_any_package_is_batched_as_well(folder: Path) -> None:
+    (folder / "code" / "inference.py").write_text(BARE)
+    with worker(folder, None, "-S") as running:
+        assert running.learn('[{"a": 1, "b": 2.5}]').batches
+        calls(running)
+
+        named = running.ask('[{"a": 1, "b": 2.5}]', '[{"a": 2, "b": 3.5}, {"a": 3, "b": 4.5}]', '[{"a": 1, "b": 2}]')
+        listed = running.ask("[[1, 2.5]]", "[[2, 3.5], [3, 4.5]]", "[[1, 2]]")
+        table = running.ask("a,b\n1,2\n", 'a,b\n"1",2\n', "a,b\n", content_type="text/csv")
+
+        assert contents(named) == contents(listed) == [[5.0], [7.0, 9.0], [4]]
+        assert [reply.body for reply in table[:2]] == [b"[4]", b"[4]"]
+        assert contents(table[2:]) == [(400, "The CSV holds a header and no rows.")]
+        assert sorted(calls(running)) == [1, 1, 1, 1, 3, 3]

@@ -106,8 +106,8 @@ def request(body: str | bytes, content_type: str = "application/json", accept: s
 
 
 @contextmanager
-def worker(folder: Path, script: str | None = None) -> Iterator[RunningWorker]:
-    """Start a worker for the model in *folder*; connected to once."""
+def worker(folder: Path, script: str | None = None, *flags: str) -> Iterator[RunningWorker]:
+    """Start a worker for the model in *folder*, with flags for its interpreter; connected to once."""
     listener = socket.socket(socket.AF_UNIX)
     path = folder.parent / f"{folder.name}.sock"
     listener.bind(str(path))
@@ -117,7 +117,7 @@ def worker(folder: Path, script: str | None = None) -> Iterator[RunningWorker]:
     arguments = (str(listener.fileno()), str(life_read), json.dumps([str(folder), script]))
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command(sys.executable, "everfit.serving.worker", *arguments),
+            [sys.executable, *flags, *command(sys.executable, "everfit.serving.worker", *arguments)[1:]],
             stdout=output,
             stderr=subprocess.STDOUT,
             pass_fds=(listener.fileno(), life_read),

@@ -18,6 +18,7 @@ WRAPPERS = ("instances", "records", "rows", "inputs", "data")
 JSON_LINES = ("application/jsonlines", "application/x-jsonlines", "application/jsonl", "application/x-ndjson")
 NUMPY = "application/x-npy"
 PLAIN_NUMBERS = re.compile(r"[-+.0-9eE,]+")
+WHOLE_NUMBER = re.compile(r"[-+]?[0-9]{1,18}")
 PLAIN_NAME = re.compile(r"\S(?:.*\S)?")
 
 
@@ -198,7 +199,7 @@ def read_any_csv(text: str) -> Any:
             return pandas.read_csv(io.StringIO(text), skipinitialspace=True, float_precision="round_trip")
         except ValueError as error:
             raise UnreadableRequestError(f"The body is not CSV: {error}.") from error
-    return [dict(zip(header, map(number_or_text, row), strict=True)) for row in rows]
+    return [dict(zip(header, map(typed, row), strict=True)) for row in rows]
 
 
 def is_number(cell: str) -> bool:
@@ -215,6 +216,11 @@ def number_or_text(cell: str) -> float | str | None:
     if not cell:
         return None
     return float(cell) if is_number(cell) else cell
+
+
+def typed(cell: str) -> float | str | None:
+    """Return the cell as a whole number if it is one, else as ``number_or_text`` does."""
+    return int(cell) if WHOLE_NUMBER.fullmatch(cell) else number_or_text(cell)
 
 
 def read_numpy(body: bytes) -> Any:
