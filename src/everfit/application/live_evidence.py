@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from everfit.application.ports import Traffic
-from everfit.domain.endpoint import EndpointState
-from everfit.domain.live import Observation, Quality, Tally
+from everfit.domain.live import Moved, Observation, Quality, Tally
 from everfit.domain.project import Environment
 from everfit.domain.rollout import Evidence, Progress
 from everfit.domain.rollout_progress import done
@@ -16,11 +15,15 @@ from everfit.domain.watch import ERROR_RATE, SLOWER, Finding, Health, WatchPolic
 def live_evidence(
     progress: Progress,
     observation: Observation,
-    state: EndpointState | None,
+    moved: Moved | None,
     environment: Environment,
     traffic: Traffic,
 ) -> Evidence:
-    """Return what a decision about the step under way is made from."""
+    """Return what a decision about the step under way is made from.
+
+    Args:
+        moved: what was moved without the control plane; None when nothing was.
+    """
     policy, challenger = watch_policy(environment.watch), progress.challenger
     versions = [number for number in (progress.champion, challenger) if number is not None]
     quality: Mapping[int, Quality] = {}
@@ -32,7 +35,7 @@ def live_evidence(
         observation=observation,
         quality=quality,
         breaches=tuple(finding.words for finding in findings if finding.health is Health.BREACHED),
-        moved=None if state is None else state.moved,
+        moved=moved,
     )
 
 

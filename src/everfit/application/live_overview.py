@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from everfit.application.live_evidence import lasts_until, live_evidence
 from everfit.application.live_watch import findings
+from everfit.application.owed import shortly
 from everfit.application.ports import Ports
 from everfit.application.workspace import Workspace
 from everfit.domain.endpoint import EndpointState
@@ -28,7 +29,7 @@ def rollout_report(environment: Environment, workspace: Workspace, ports: Ports)
     progress = ports.rollouts.current(workspace.model, environment.name)
     if progress is None:
         progress = next(iter(ports.rollouts.ended(workspace.model, environment.name, limit=1)), None)
-    return None if progress is None else _report(progress, environment, ports)
+    return None if progress is None else _report(progress, environment, workspace, ports)
 
 
 def rollout_reports(
@@ -38,7 +39,7 @@ def rollout_reports(
     if ports.rollouts is None:
         return []
     found = ports.rollouts.ended(workspace.model, environment.name, limit=limit)
-    return [_report(progress, environment, ports) for progress in found]
+    return [_report(progress, environment, workspace, ports) for progress in found]
 
 
 def plan_words(environment: Environment, workspace: Workspace, ports: Ports) -> list[str]:
@@ -98,12 +99,16 @@ def watch_row(environment: Environment, workspace: Workspace, ports: Ports) -> J
 def rollout_row(environment: Environment, workspace: Workspace, ports: Ports) -> Mapping[str, object] | None:
     """Return how the rollout under way stands; None when none is."""
     progress = None if ports.rollouts is None else ports.rollouts.current(workspace.model, environment.name)
-    return None if progress is None else summary(progress, _evidence(progress, environment, ports), ports.clock.now())
+    return (
+        None
+        if progress is None
+        else summary(progress, _evidence(progress, environment, workspace, ports), ports.clock.now())
+    )
 
 
-def _report(progress: Progress, environment: Environment, ports: Ports) -> Mapping[str, object]:
+def _report(progress: Progress, environment: Environment, workspace: Workspace, ports: Ports) -> Mapping[str, object]:
     return {
-        **summary(progress, _evidence(progress, environment, ports), ports.clock.now()),
+        **summary(progress, _evidence(progress, environment, workspace, ports), ports.clock.now()),
         "environment": progress.environment,
         "ended": None if progress.ended is None else instant(progress.ended),
         "plan": describe_plan(progress.plan, progress.champion, progress.challenger),
@@ -118,7 +123,7 @@ def _report(progress: Progress, environment: Environment, ports: Ports) -> Mappi
     }
 
 
-def _evidence(progress: Progress, environment: Environment, ports: Ports) -> Evidence | None:
+def _evidence(progress: Progress, environment: Environment, workspace: Workspace, ports: Ports) -> Evidence | None:
     """Return what a decision would be made from now; None when the rollout is over or the endpoint does not tell."""
     if progress.ending is not None or ports.traffic is None or ports.endpoints.is_stopped():
         return None
@@ -127,7 +132,8 @@ def _evidence(progress: Progress, environment: Environment, ports: Ports) -> Evi
         if observation is None:
             return None
         state = ports.endpoints.describe(environment.endpoint)
-        return live_evidence(progress, observation, state, environment, ports.traffic)
+        moved = None if state is None or state.moved is None else shortly(state.moved, workspace.project)
+        return live_evidence(progress, observation, moved, environment, ports.traffic)
     except BackendError:
         return None
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from everfit.application.journal import LEASE
 from everfit.application.live_evidence import watched
-from everfit.application.owed import fence_ahead, settle_owed
+from everfit.application.owed import fence_ahead, settle_owed, shortly
 from everfit.application.ports import Ports
 from everfit.application.releases import roll_back
 from everfit.application.workspace import Workspace
@@ -116,7 +116,8 @@ def _written_down(environment: Environment, workspace: Workspace, ports: Ports) 
     finally:
         ports.store.release(claim, beyond=ahead)
     if moved is not None:
-        return f"{moved.actor} had moved the traffic from version {moved.before} to {moved.after}: {moved.reason}"
+        said = shortly(moved, workspace.project)
+        return f"{said.actor} had moved the traffic from version {said.before} to {said.after}: {said.reason}"
     return "traffic that a broken-off rollout had left went back to what serves"
 
 

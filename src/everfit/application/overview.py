@@ -6,6 +6,7 @@ from datetime import datetime
 from everfit.application.facts import Facts
 from everfit.application.live_overview import live_rows, rollout_row, watch_row
 from everfit.application.outlook import paused_row, waiting_row
+from everfit.application.owed import shortly
 from everfit.application.ports import Ports
 from everfit.application.workspace import Workspace
 from everfit.domain.endpoint import EndpointState
@@ -17,6 +18,7 @@ from everfit.domain.version import Placement, Served, Version
 
 Json = dict[str, object]
 STOPPED = "the endpoint host is stopped; the next `everfit run` or `everfit predict` starts it with the same state"
+TO_FOLLOW = "the next `everfit run` or rollback writes it down, or a service"
 ANEW = "`everfit run --force` deploys anew"
 
 
@@ -181,7 +183,7 @@ def _environment_status(environment: Environment, workspace: Workspace, ports: P
     unfinished = ports.store.unfinished(model, environment.name)
     try:
         state = ports.endpoints.describe(environment.endpoint)
-        trouble = None if champion is None else _trouble(environment.endpoint, state, ports)
+        trouble = None if champion is None else _trouble(environment.endpoint, state, workspace, ports)
         if unfinished is not None and trouble != STOPPED:
             # It may be moved at this moment.
             trouble = None
@@ -196,7 +198,7 @@ def _environment_status(environment: Environment, workspace: Workspace, ports: P
             "weights": {str(version): share for version, share in state.weights.items()} if state else {},
             "trouble": trouble,
         },
-        "live": None if trouble is not None else live_rows(environment, state, ports),
+        "live": live_rows(environment, state, ports),
         "rollout": rollout_row(environment, workspace, ports),
         "watch": None if champion is None else watch_row(environment, workspace, ports),
         "last_run": run_summary(runs[0]) if runs else None,
@@ -207,12 +209,15 @@ def _environment_status(environment: Environment, workspace: Workspace, ports: P
     }
 
 
-def _trouble(name: str, state: EndpointState | None, ports: Ports) -> str | None:
+def _trouble(name: str, state: EndpointState | None, workspace: Workspace, ports: Ports) -> str | None:
     """Return why nothing of ours answers behind the name; None when something does."""
     if not ports.endpoints.is_running():
         return STOPPED
     if state is None:
         return f"there is no endpoint {name} any more; {ANEW}"
+    if state.moved is not None:
+        moved = shortly(state.moved, workspace.project)
+        return f"{moved.actor} left version {moved.before} for version {moved.after}: {moved.reason}; {TO_FOLLOW}"
     return None if state.weights else f"the endpoint {name} serves none of Everfit's versions; {ANEW}"
 
 

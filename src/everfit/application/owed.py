@@ -10,12 +10,16 @@ from everfit.application.workspace import Workspace
 from everfit.domain.endpoint import EndpointState, SampleRequest, ServedVersion
 from everfit.domain.errors import BackendError, FencedError, NotFoundError, RefusedError
 from everfit.domain.live import Moved
-from everfit.domain.project import Environment
+from everfit.domain.message import one_line
+from everfit.domain.project import Environment, Project
 from everfit.domain.rollout import Ending
 from everfit.domain.run import RunId, RunState
+from everfit.domain.secret import hidden
 from everfit.domain.version import Release, last_good, release
 
 PATIENCE: Final = timedelta(seconds=1)
+LONGEST_REASON: Final = 300
+"""What a process printed before it crashed may be long; the host's log has all of it."""
 FOUND = "found serving: whoever put it there was stopped before that was written down"
 
 
@@ -101,6 +105,11 @@ def place_of(claim: Claim) -> tuple[str, str]:
     return claim.model, claim.environment
 
 
+def shortly(moved: Moved, project: Project) -> Moved:
+    """Return what was moved with a reason that can be shown: of one line, and without secrets."""
+    return replace(moved, reason=hidden(one_line(moved.reason, LONGEST_REASON), project.secrets))
+
+
 def _follow(
     claim: Claim, moved: Moved, champion: int, environment: Environment, workspace: Workspace, ports: Ports
 ) -> None:
@@ -110,7 +119,8 @@ def _follow(
         put_back(claim, champion, environment, workspace, ports)
         return
     if champion != moved.after:
-        ports.registry.served(claim, proof, reason=moved.reason, actor=moved.actor, roll_back=True)
+        reason = shortly(moved, workspace.project).reason
+        ports.registry.served(claim, proof, reason=reason, actor=moved.actor, roll_back=True)
     put_back(claim, moved.after, environment, workspace, ports)
     good = last_good(ports.registry.history(*place_of(claim)), moved.after)
     keep = [number for number in (moved.after, moved.before, good) if number is not None]

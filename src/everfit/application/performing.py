@@ -55,7 +55,8 @@ def perform(step: Step, context: Context, *, is_waiting: bool, patience: Patienc
             _fail(step, context, f"{step.name} was started {MOST_STARTS} times and never came to an end")
             return None
         try:
-            answer = _tried(step, context, attempt, patience)
+            # A step that is only looked at again is no second try, and nobody is told of one every two seconds.
+            answer = _tried(step, context, 1 if is_waiting else attempt, patience)
         except EverfitError as error:
             if isinstance(error, FencedError | StateError):
                 raise
@@ -64,6 +65,7 @@ def perform(step: Step, context: Context, *, is_waiting: bool, patience: Patienc
             words = hidden(str(error), context.project.secrets)
             store.fail_step(claim, step.name, words)
             context.ports.progress.step_ended(step.name, "again" if again else "failed", _since(begun, context.ports))
+            is_waiting = False
             if not again:
                 _end_failed(step, words, context)
                 return None

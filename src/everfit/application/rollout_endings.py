@@ -6,7 +6,7 @@ from datetime import datetime
 from everfit.application.moving import Moving, given_back, kept
 from everfit.application.ports import Claim, Ports
 from everfit.application.step import End
-from everfit.domain.endpoint import EndpointState
+from everfit.domain.live import Moved
 from everfit.domain.rollout import Decision, Ending, Progress, Verdict, phases_of
 from everfit.domain.run import Outcome
 from everfit.domain.version import Standing
@@ -79,9 +79,8 @@ def _kept_for_want_of_another(moving: Moving, progress: Progress) -> End:
     return End(outcome=Outcome.FAILED, reason=reason)
 
 
-def without_champion(progress: Progress, state: EndpointState | None, now: datetime) -> Progress | None:
+def without_champion(progress: Progress, moved: Moved | None, now: datetime) -> Progress | None:
     """Return the rollout promoted when the host had to take the champion out; None when it did not."""
-    moved = None if state is None else state.moved
     if moved is None or (moved.before, moved.after) != (progress.champion, progress.challenger):
         return None
     return ended(progress, Ending.PROMOTED, f"{moved.actor} left version {moved.before}: {moved.reason}", now)

@@ -11,6 +11,7 @@ from typing import Final
 
 from everfit.application.live_evidence import live_evidence
 from everfit.application.moving import Moving, kept, split, staged
+from everfit.application.owed import shortly
 from everfit.application.ports import Ports
 from everfit.application.rollout_endings import aborted, ended, left, without_champion
 from everfit.application.step import AwaitEndpoint, End
@@ -35,6 +36,7 @@ from everfit.domain.rollout import (
 from everfit.domain.rollout_plan import rollout_of
 from everfit.domain.rollout_record import name_of
 from everfit.domain.run import Run
+from everfit.domain.secret import hidden
 
 SHORTEST: Final = timedelta(milliseconds=50)
 LONGEST: Final = timedelta(seconds=2)
@@ -96,7 +98,8 @@ def look(moving: Moving, progress: Progress) -> AwaitEndpoint | End | None:
     except EverfitError as error:
         if isinstance(error, BackendError) and error.retryable:
             return AwaitEndpoint(endpoint=moving.name, again=LONGEST, words=f"the endpoint cannot be asked: {error}")
-        progress = kept(moving, progress, ended(progress, Ending.ABORTED, str(error), moving.now))
+        words = hidden(str(error), moving.context.project.secrets)
+        progress = kept(moving, progress, ended(progress, Ending.ABORTED, words, moving.now))
     if progress.ending is Ending.PROMOTED:
         return None
     return left(moving, progress)
@@ -139,10 +142,11 @@ def _judged(moving: Moving, progress: Progress) -> Progress | AwaitEndpoint:
     if observation is None or not observation.weights:
         words = "the endpoint does not serve at the moment"
         return _again(moving, kept(moving, progress, _patient(moving, progress, words)), words)
-    rescued = without_champion(progress, state, moving.now)
+    moved = None if state is None or state.moved is None else shortly(state.moved, moving.context.project)
+    rescued = without_champion(progress, moved, moving.now)
     if rescued is not None:
         return kept(moving, progress, rescued)
-    evidence = live_evidence(progress, observation, state, moving.context.environment, moving.traffic)
+    evidence = live_evidence(progress, observation, moved, moving.context.environment, moving.traffic)
     if evidence.moved is None and not is_given(shares_of(progress), observation):
         split(moving, shares_of(progress))
         return _again(moving, progress, "the endpoint did not give the shares of this step, and was told again")

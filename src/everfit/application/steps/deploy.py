@@ -68,7 +68,9 @@ def _reason(context: Context, placement: Placement, before: int | None) -> str:
         reason = f"{reason}; approved by {placement.approval.actor}: {placement.approval.reason}"
     rollouts = context.ports.rollouts
     progress = None if rollouts is None else rollouts.of_run(context.run.id)
-    return reason if progress is None else f"{reason}; {_how_it_passed(progress)}"
+    if progress is None or (progress.champion is None and not progress.orders):
+        return reason
+    return f"{reason}; {_how_it_passed(progress)}"
 
 
 def _how_it_passed(progress: Progress) -> str:
