@@ -172,10 +172,7 @@ def told(found: dict[str, Any], kills: list[tuple[float, str]], log: list[str]) 
     broken = [at for at, kind in found["moments"] if kind in ("unanswered", "cut off")]
     lost = [at for at in broken if any(-0.05 <= at - kill <= LOST_WITHIN for kill in fatal)]
     answered = {int(number): seen["answers"] for number, seen in found["versions"].items()}
-    recoveries = {
-        role: recovery(found["gaps"], [at for at, of in kills if of == role]) for role in {r for _, r in kills}
-    }
-    covered = {round(gap[0], 3) for role in recoveries.values() for gap in role.pop("gaps")}
+    times, unexplained = recoveries(found["gaps"], kills)
     return {
         "kills": dict(Counter(role for _, role in kills)),
         "swaps": sum(line == "swapped" for line in log),
@@ -189,23 +186,28 @@ def told(found: dict[str, Any], kills: list[tuple[float, str]], log: list[str]) 
         "failures": found["failures"],
         "lost with the front": len(lost),
         "accepted and not answered": len(broken) - len(lost),
-        "recovery": recoveries,
-        "gaps without a kill": summary([gap[1] for gap in found["gaps"] if round(gap[0], 3) not in covered]),
+        f"without an answer for over {GAP:g} ms": {role: summary(of_role) for role, of_role in times.items()},
+        "gaps without a kill": summary(unexplained),
         "samples": found["samples"],
         "what the control plane met": Counter(line[:200] for line in log if line != "swapped").most_common(12),
     }
 
 
-def recovery(gaps: list[list[float]], kills: list[float]) -> dict[str, Any]:
-    """Return how long no good answer came after each kill; a gap that another kill began counts for both."""
-    times, met = list[float](), list[list[float]]()
-    for at in kills:
-        for gap in gaps:
-            start, end = gap[0], gap[0] + gap[1] / 1000
-            if start - 0.01 <= at <= end or at < start <= at + LOST_WITHIN:
-                times.append((end - at) * 1000)
-                met.append(gap)
-    return {"kills": len(kills), f"without an answer for over {GAP:g} ms": summary(times), "gaps": met}
+def recoveries(gaps: list[list[float]], kills: list[tuple[float, str]]) -> tuple[dict[str, list[float]], list[float]]:
+    """Return for each role how long no good answer came after a kill, and the gaps that no kill explains.
+
+    A gap in which several were killed is counted from the last of them.
+    """
+    times, unexplained = {role: list[float]() for _, role in kills}, list[float]()
+    for start, length in gaps:
+        end = start + length / 1000
+        before = [(at, role) for at, role in kills if start - LOST_WITHIN <= at <= end]
+        if before:
+            at, role = max(before)
+            times[role].append((end - at) * 1000)
+        else:
+            unexplained.append(length)
+    return times, unexplained
 
 
 def summary(times: list[float]) -> dict[str, float]:
