@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -163,7 +164,11 @@ def plain_names(line: str) -> tuple[str, ...] | None:
 def numeric_column(cells: Sequence[str]) -> list[int] | list[float]:
     """Return a column as whole numbers if all of them are, as pandas does; raise ``ValueError`` if some are none."""
     if "." in cells[0] or any("." in cell or "e" in cell or "E" in cell for cell in cells):
-        return list(map(float, cells))
+        numbers = list(map(float, cells))
+        if not all(map(math.isfinite, numbers)):
+            # Pandas takes a number that is too large for text.
+            raise ValueError(cells)
+        return numbers
     whole = list(map(int, cells))
     if any(number not in INT64 for number in whole):
         raise ValueError(cells)

@@ -36,7 +36,7 @@ def long(rows: list[list[str]], end: str) -> str:
     ),
     end=st.sampled_from(["", "\n"]),
 )
-@settings(max_examples=200)
+@settings(max_examples=120)
 def test_decimals_are_read_to_the_same_bits(rows: list[list[str]], end: str) -> None:
     text = long(rows, end)
 
@@ -51,7 +51,7 @@ def test_decimals_are_read_to_the_same_bits(rows: list[list[str]], end: str) -> 
     rows=st.lists(st.lists(st.one_of(DECIMALS, ODD), min_size=1, max_size=3), min_size=1, max_size=6),
     end=st.sampled_from(["", "\n", "\n\n"]),
 )
-@settings(max_examples=300)
+@settings(max_examples=120)
 def test_whatever_is_read_at_all_is_read_as_float_reads_it(rows: list[list[str]], end: str) -> None:
     text = long(rows, end)
 

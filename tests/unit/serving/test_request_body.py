@@ -64,7 +64,7 @@ def frame_by(read: Callable[[str], Any], text: str) -> Any:
     rows=st.lists(st.lists(CELLS, min_size=1, max_size=3), max_size=4),
     end=st.sampled_from(["\n", "\r\n", "\r"]),
 )
-@settings(max_examples=300)
+@settings(max_examples=200)
 def test_csv_is_read_the_same_by_the_short_way(names: list[str], rows: list[list[str]], end: str) -> None:
     for lines in ([names, *rows], rows):
         text = "".join(",".join(line) + end for line in lines)
@@ -81,7 +81,7 @@ def test_plain_csv_takes_the_short_way() -> None:
 
 
 @given(records=st.lists(st.dictionaries(st.sampled_from("abc"), VALUES, max_size=3), min_size=1, max_size=4))
-@settings(max_examples=300)
+@settings(max_examples=200)
 def test_records_become_the_frame_that_pandas_makes_of_them(records: Sequence[Mapping[str, Any]]) -> None:
     table = table_of(records)
     if table is not None:
