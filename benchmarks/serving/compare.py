@@ -48,7 +48,8 @@ def main() -> None:
     if options.markdown:
         print(markdown(found))
     else:
-        print(json.dumps({"commit": version_of_code(), "seconds": options.seconds, "table": found}, indent=1))
+        told = {"commit": version_of_code(), "seconds": options.seconds, "ratios": ratios(found), "table": found}
+        print(json.dumps(told, indent=1))
 
 
 def kept_lines(out: Path | None) -> list[dict[str, Any]]:
@@ -144,6 +145,37 @@ def table(lines: list[dict[str, Any]]) -> dict[str, Any]:
 def median(lines: list[Mapping[str, Any]], name: str) -> float:
     """Return the median of one figure."""
     return round(statistics.median(float(line[name]) for line in lines), 3)
+
+
+def ratios(found: dict[str, Any]) -> dict[str, Any]:
+    """Return, for each cell, the best of the host's set-ups against the best other server and against one process."""
+    shown = dict[str, Any]()
+    for title, servers in found.items():
+        for count in sorted({count for cells in servers.values() for count in cells}, key=int):
+            cells = {server: figures[count] for server, figures in servers.items() if count in figures}
+            own = best(cells, [server for server in cells if server.startswith("everfit")])
+            peer = best(cells, [server for server in cells if not server.startswith(("everfit", "single"))])
+            limit = cells.get("single")
+            if own is None:
+                continue
+            shown[f"{title}, {count}"] = {
+                "own": own,
+                "best peer": peer,
+                "rps over best peer's": None if peer is None else over(cells[own], cells[peer], "rps"),
+                "p99 over best peer's": None if peer is None else over(cells[own], cells[peer], "p99_ms"),
+                "rps over one process": None if limit is None else over(cells[own], limit, "rps"),
+            }
+    return shown
+
+
+def best(cells: Mapping[str, Any], servers: list[str]) -> str | None:
+    """Return the server with the most requests per second; None when there is none."""
+    return max(servers, key=lambda server: cells[server]["rps"], default=None)
+
+
+def over(one: Mapping[str, Any], other: Mapping[str, Any], name: str) -> float | None:
+    """Return the ratio of a figure; None when there is nothing to divide by."""
+    return round(one[name] / other[name], 3) if other[name] else None
 
 
 def markdown(found: dict[str, Any]) -> str:

@@ -44,7 +44,7 @@ def arguments() -> argparse.Namespace:
     words.add_argument("--rate", type=float, help="requests per second; without it as many as are answered")
     words.add_argument("--base", type=float, default=5.0, help="seconds without a swap, to compare with")
     words.add_argument("--size", type=size_of, default=0, help="memory of each version, such as 500MB")
-    words.add_argument("--load", type=float, default=0.0, help="seconds that each version takes to load")
+    words.add_argument("--load", type=seconds_of, default=0.0, help="time that each version takes to load, such as 20s")
     words.add_argument("--crash", default="", choices=["", "raise", "exit"], help="how loading a new version fails")
     words.add_argument("--no-trees", action="store_true", help="a model that costs nothing")
     words.add_argument("--workers", type=int, default=1)
@@ -55,6 +55,11 @@ def arguments() -> argparse.Namespace:
 def size_of(text: str) -> int:
     """Return the bytes that a size such as ``500MB`` means."""
     return int(float(text.upper().removesuffix("B").removesuffix("M")) * 2**20)
+
+
+def seconds_of(text: str) -> float:
+    """Return the seconds that ``20s`` or ``20`` means."""
+    return float(text.removesuffix("s"))
 
 
 def swapped(everfit: Everfit, like: Numbered, options: argparse.Namespace) -> dict[str, Any]:
