@@ -153,19 +153,27 @@ def ratios(found: dict[str, Any]) -> dict[str, Any]:
     for title, servers in found.items():
         for count in sorted({count for cells in servers.values() for count in cells}, key=int):
             cells = {server: figures[count] for server, figures in servers.items() if count in figures}
-            own = best(cells, [server for server in cells if server.startswith("everfit")])
-            peer = best(cells, [server for server in cells if not server.startswith(("everfit", "single"))])
-            limit = cells.get("single")
-            if own is None:
-                continue
-            shown[f"{title}, {count}"] = {
-                "own": own,
-                "best peer": peer,
-                "rps over best peer's": None if peer is None else over(cells[own], cells[peer], "rps"),
-                "p99 over best peer's": None if peer is None else over(cells[own], cells[peer], "p99_ms"),
-                "rps over one process": None if limit is None else over(cells[own], limit, "rps"),
-            }
+            told = ratios_of(cells)
+            if told is not None:
+                shown[f"{title}, {count}"] = told
     return shown
+
+
+def ratios_of(cells: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the ratios of one cell; None when the host was not measured in it."""
+    own = best(cells, [server for server in cells if server.startswith("everfit")])
+    peers = [server for server in cells if not server.startswith(("everfit", "single"))]
+    peer, quickest = best(cells, peers), min(peers, key=lambda server: float(cells[server]["p99_ms"]), default=None)
+    if own is None:
+        return None
+    return {
+        "own": own,
+        "best peer": peer,
+        "rps over best peer's": over(cells, own, peer, "rps"),
+        "p99 over best peer's": over(cells, own, peer, "p99_ms"),
+        "p99 over the lowest of the peers'": over(cells, own, quickest, "p99_ms"),
+        "rps over one process": over(cells, own, "single" if "single" in cells else None, "rps"),
+    }
 
 
 def best(cells: Mapping[str, Any], servers: list[str]) -> str | None:
@@ -173,9 +181,9 @@ def best(cells: Mapping[str, Any], servers: list[str]) -> str | None:
     return max(servers, key=lambda server: cells[server]["rps"], default=None)
 
 
-def over(one: Mapping[str, Any], other: Mapping[str, Any], name: str) -> float | None:
-    """Return the ratio of a figure; None when there is nothing to divide by."""
-    return round(one[name] / other[name], 3) if other[name] else None
+def over(cells: Mapping[str, Any], one: str, other: str | None, name: str) -> float | None:
+    """Return the ratio of a figure of two servers; None when there is nothing to divide by."""
+    return round(cells[one][name] / cells[other][name], 3) if other is not None and cells[other][name] else None
 
 
 def markdown(found: dict[str, Any]) -> str:
