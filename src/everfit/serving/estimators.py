@@ -51,9 +51,20 @@ def first_step(model: Any) -> Any:
     return None if makes_frames or sklearn.get_config()["transform_output"] != "default" else steps[0]
 
 
-def last_step(model: Any) -> Any:
-    """Return the estimator that predicts."""
-    return model.steps[-1][1] if class_of(model) == "Pipeline" else model
+def at_last_step(rows: Any, model: Any) -> tuple[Any, Any]:
+    """Return the rows as they reach the estimator that predicts, and that estimator.
+
+    What a pipeline does with rows is documented as nothing but this; it checks itself each time, and it transforms
+    them twice when both predictions and probabilities are asked for.
+    """
+    sklearn: Any = sys.modules.get("sklearn")
+    # With metadata routing the steps are called with more than the rows.
+    if class_of(model) != "Pipeline" or sklearn.get_config().get("enable_metadata_routing", False):
+        return rows, model
+    for _, step in model.steps[:-1]:
+        if step is not None and step != "passthrough":
+            rows = step.transform(rows)
+    return at_last_step(rows, model.steps[-1][1])
 
 
 def class_of(estimator: object) -> str | None:
@@ -62,7 +73,6 @@ def class_of(estimator: object) -> str | None:
     return kind.__name__ if kind.__module__.startswith("sklearn.") else None
 
 
-def votes(model: Any) -> bool:
-    """Whether the model's prediction is the first class of the highest of its probabilities."""
-    last = last_step(model)
-    return class_of(last) in VOTING and getattr(last, "n_outputs_", 0) == 1
+def votes(estimator: Any) -> bool:
+    """Whether the estimator's prediction is the first class of the highest of its probabilities."""
+    return class_of(estimator) in VOTING and getattr(estimator, "n_outputs_", 0) == 1

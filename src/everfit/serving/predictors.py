@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from everfit.serving.errors import UnreadableRequestError
-from everfit.serving.estimators import votes
+from everfit.serving.estimators import at_last_step, votes
 from everfit.serving.packages import optional, required
 from everfit.serving.shapes import is_list, is_object
 
@@ -110,7 +110,7 @@ def predict_estimator(rows: Any, model: Any) -> Prediction:
     names = getattr(model, "feature_names_in_", None)
     if names is None and hasattr(model, "n_features_in_") and hasattr(rows, "to_numpy"):
         rows = rows.to_numpy()
-    rows = arranged(rows, names)
+    rows, model = at_last_step(arranged(rows, names), model)
     labels = getattr(model, "classes_", None)
     if labels is None or isinstance(labels, list) or not hasattr(model, "predict_proba"):
         return Prediction(values=model.predict(rows))

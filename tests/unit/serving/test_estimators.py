@@ -128,8 +128,32 @@ def test_one_pass_through_the_trees_gives_a_forests_prediction_and_its_probabili
     forests = [fitted(name, TABLE) for name in ("RandomForestClassifier", "ExtraTreesClassifier")]
     others = [fitted(name, TABLE) for name in ("LogisticRegression", "RandomForestRegressor")]
 
-    assert [votes(model) for model in [*forests, pipeline.make_pipeline(forests[0]), *others]] == [
-        True, True, True, False, False,
-    ]  # fmt: skip
+    assert [votes(model) for model in [*forests, *others]] == [True, True, False, False]
     for model in forests:
         assert_same(answer(ready(model, None), TABLE), expected(model, TABLE))
+
+
+def test_a_pipeline_transforms_once_and_answers_as_it_does_itself() -> None:
+    counted: list[int] = []
+
+    def count(rows: Any) -> Any:
+        counted.append(len(rows))
+        return rows
+
+    forest = ESTIMATORS["RandomForestClassifier"](n_estimators=5, random_state=0)
+    counting = ESTIMATORS["FunctionTransformer"](count, feature_names_out="one-to-one")
+    inner = pipeline.make_pipeline("passthrough", ESTIMATORS["StandardScaler"](), None, forest)
+    model = pipeline.make_pipeline(counting, inner).fit(TABLE, CLASSES)
+    wanted = expected(model, ASKED)
+    counted.clear()
+
+    assert_same(answer(ready(model, None), ASKED), wanted)
+
+    assert counted == [3]
+
+
+def test_a_pipeline_that_was_not_fitted_fails_as_its_steps_do() -> None:
+    model = pipeline.make_pipeline(ESTIMATORS["StandardScaler"](), ESTIMATORS["LinearRegression"]())
+
+    with pytest.raises(ValueError, match="is not fitted yet"):
+        answer(ready(model, None), ASKED)
