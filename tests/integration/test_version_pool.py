@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,19 @@ def test_a_killed_process_is_replaced_and_what_it_had_is_answered(tmp_path: Path
             assert {reply.status for reply in await asking.replies([*asking.all, *asked])} == {200}
             assert asking.pool.processes != [before]
             assert asking.pool.restarts == 1
+
+    run(story())
+
+
+def test_a_version_whose_folder_and_log_are_gone_still_gets_another_process(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with serving(tmp_path) as asking:
+            place = asking.pool.place
+            shutil.rmtree(place.folder)
+            place.log.unlink()
+            place.log.mkdir()
+            os.kill(asking.pool.processes[0], 9)
+            assert (await asking.ask("1")).status == 200
 
     run(story())
 

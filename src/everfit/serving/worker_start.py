@@ -9,7 +9,7 @@ import sys
 from contextlib import suppress
 from json import dumps
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from everfit.domain.endpoint import ServedVersion
 from everfit.serving import life
@@ -36,7 +36,7 @@ async def start_worker(version: ServedVersion, place: Place, *, gently: bool) ->
     except OSError as error:
         raise UnusableModelError(f"No socket can be made for the model's process: {error}.") from error
     with listener:
-        log_start = place.log.stat().st_size if place.log.exists() else 0
+        log_start = place.log.stat().st_size if place.log.is_file() else 0
         record = new_record(version, path, log_start)
         # Before the process, so that none is ever there that nobody knows of.
         record_path = write_record(place.folder, record)
@@ -65,7 +65,10 @@ def started(version: ServedVersion, place: Place, listener: socket.socket) -> su
     """Start the process, in a session of its own so that it outlives this one."""
     life_end = life.reading_end()
     what = dumps([version.model, version.script])
-    with place.log.open("ab") as output:
+    with suppress(OSError):
+        # The model's own code may have cleared it away.
+        place.folder.mkdir(parents=True, exist_ok=True)
+    with opened_log(place.log) as output:
         return subprocess.Popen(
             command(version.python, MODULE, str(listener.fileno()), str(life_end), what),
             stdin=subprocess.DEVNULL,
@@ -76,6 +79,13 @@ def started(version: ServedVersion, place: Place, listener: socket.socket) -> su
             env=surroundings(),
             start_new_session=True,
         )
+
+
+def opened_log(log: Path) -> IO[bytes]:
+    """Open what the process prints into; a full disk or a missing folder keeps no version from its process."""
+    with suppress(OSError):
+        return log.open("ab")
+    return open(os.devnull, "ab")
 
 
 def surroundings() -> dict[str, str]:
