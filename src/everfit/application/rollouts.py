@@ -6,7 +6,7 @@ served before is the registry's champion until the last step has passed, so what
 """
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from everfit.application.live_evidence import live_evidence
@@ -91,7 +91,7 @@ def look(moving: Moving, progress: Progress) -> AwaitEndpoint | End | None:
         while progress.ending is None:
             waits = _looked(moving, progress)
             if isinstance(waits, AwaitEndpoint):
-                return replace(waits, again=unhurried(between_looks(progress), moving.now - begun_at))
+                return replace(waits, again=unhurried(between_looks(progress, moving.now), moving.now - begun_at))
             progress = waits
     except (FencedError, StateError):
         raise
@@ -110,9 +110,10 @@ def unhurried(pause: timedelta, took: timedelta) -> timedelta:
     return max(pause, took * PAUSES)
 
 
-def between_looks(progress: Progress) -> timedelta:
-    """Return after what time to look again."""
-    return min(max(progress.plan.bake / 20, SHORTEST), LONGEST)
+def between_looks(progress: Progress, now: datetime) -> timedelta:
+    """Return after what time to look again: soon in a step that is short or has just begun."""
+    lasted = timedelta(0) if progress.since is None else now - progress.since
+    return min(max(progress.plan.bake / 20, lasted / 20, SHORTEST), LONGEST)
 
 
 def next_look(run: Run, ports: Ports) -> timedelta | None:
@@ -121,7 +122,7 @@ def next_look(run: Run, ports: Ports) -> timedelta | None:
         return None
     progress = ports.rollouts.of_run(run.id)
     if progress is not None:
-        return between_looks(progress) if progress.ending is None else None
+        return between_looks(progress, ports.clock.now()) if progress.ending is None else None
     other = ports.rollouts.current(run.model, run.environment)
     return None if other is None or other.run == run.id else LONGEST
 
@@ -208,4 +209,4 @@ def _take(moving: Moving, progress: Progress) -> Progress | AwaitEndpoint:
 
 def _again(moving: Moving, progress: Progress, words: str) -> AwaitEndpoint:
     step = f"step {progress.step + 1} of {len(phases_of(progress))}"
-    return AwaitEndpoint(endpoint=moving.name, again=between_looks(progress), words=f"{step}: {words}")
+    return AwaitEndpoint(endpoint=moving.name, again=between_looks(progress, moving.now), words=f"{step}: {words}")
