@@ -52,14 +52,15 @@ class LoadedModel:
     def parse(self, body: bytes, content_type: str) -> Any:
         """Return what the model is asked, or a ``Table`` that has yet to be finished."""
         data, kind = readable(body, content_type)
-        return self._call("input_fn", data, kind) if self.has("input_fn") else parse_request(data, kind)
+        if self.has("input_fn"):
+            return self._call("input_fn", data, kind)
+        rows = parse_request(data, kind)
+        array = rows.numbers(self.columns) if self.columns is not None and isinstance(rows, Table) else None
+        return rows if array is None else array
 
     def finished(self, data: Any) -> Any:
         """Return what was parsed as the model takes it."""
-        if isinstance(data, Table):
-            array = None if self.columns is None else data.numbers(self.columns)
-            return data.frame() if array is None else array
-        return data
+        return data.frame() if isinstance(data, Table) else data
 
     def ask(self, rows: Any) -> Any:
         """Return what the model predicts."""

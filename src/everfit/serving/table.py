@@ -26,16 +26,18 @@ class Table:
     types: tuple[type, ...]
     rows: Sequence[Sequence[Any]]
 
-    def numbers(self, names: Sequence[str]) -> Any:
+    def numbers(self, names: tuple[str, ...]) -> Any:
         """Return the named columns as an array, or None when one is not there or holds anything but numbers."""
         numpy = optional("numpy")
-        if numpy is None or not set(names).issubset(self.names):
+        rows, types = self.rows, self.types
+        if names != self.names:
+            if not set(names).issubset(self.names):
+                return None
+            places = [self.names.index(name) for name in names]
+            types = tuple(types[place] for place in places)
+            rows = [[row[place] for place in places] for row in rows]
+        if numpy is None or not NUMBERS.issuperset(types):
             return None
-        places = [self.names.index(name) for name in names]
-        types = {self.types[place] for place in places}
-        if not NUMBERS.issuperset(types):
-            return None
-        rows = self.rows if tuple(names) == self.names else [[row[place] for place in places] for row in self.rows]
         array: Any = numpy.array(rows, dtype="float64" if float in types else "int64")
         return array
 

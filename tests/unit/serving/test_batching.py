@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from everfit.serving.batching import MOST_ROWS, Batcher
 from everfit.serving.frames import Reply, Request
-from everfit.serving.handlers import LoadedModel, load
+from everfit.serving.handlers import LoadedModel, load, ready
 from everfit.serving.replies import reply_to
 
 numpy = pytest.importorskip("numpy", reason="the default handlers are tested with numpy")
@@ -211,6 +211,23 @@ def test_good_requests_of_one_kind_share_one_call(tmp_path: Path) -> None:
     answers(batcher, [asked([[0, number]]) for number in range(10)] + [asked([[0.5, 0.5]] * 2)] * 3)
 
     assert sorted(calls_of(loaded)) == [6, 10]
+
+
+def test_records_in_which_a_whole_number_looks_like_one_share_a_call_if_the_model_takes_arrays() -> None:
+    table = pandas.DataFrame({"a": [1.5, 2.5, 4.0], "b": [3, 1, 2]})
+    loaded = ready(linear.LinearRegression().fit(table, [1.0, 2.0, 3.0]), None)
+    batcher = taught(loaded, asked([{"a": 1.5, "b": 2}]))
+    requests = [
+        asked([{"a": 1.5, "b": 2}]),
+        asked([{"b": 2.5, "a": 1}]),
+        asked("b,a\n1,2.5\n", "text/csv"),
+        asked([[1.5, 2.0]]),
+    ]
+
+    groups = [len(replies) for replies in batcher.answers(list(enumerate(requests)))]
+
+    assert groups == [4]
+    assert all(map(same, answers(batcher, requests), [reply_to(loaded, request) for request in requests]))
 
 
 def test_one_bad_row_costs_a_few_calls_and_not_one_for_each_neighbour(tmp_path: Path) -> None:
