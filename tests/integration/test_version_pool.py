@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import uvloop
 
+from everfit.serving import scaling
 from everfit.serving.frames import Reply, Request, Trouble
 from everfit.serving.limits import Limits
 from everfit.serving.version_pool import PoolState, VersionPool
@@ -295,7 +296,11 @@ def test_several_processes_answer_at_once(tmp_path: Path) -> None:
     run(story())
 
 
-def test_another_process_comes_when_requests_wait_too_long(tmp_path: Path) -> None:
+def test_another_process_comes_when_requests_wait_too_long_and_goes_when_it_is_quiet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scaling, "QUIET", 1.0)
+
     async def story() -> None:
         async with serving(tmp_path, most_workers=2) as asking:
             await asking.ask("1")
@@ -304,7 +309,12 @@ def test_another_process_comes_when_requests_wait_too_long(tmp_path: Path) -> No
             assert {reply.status for reply in await asking.replies(asked)} == {200}
             assert asking.pool.workers == 2
             (tmp_path / "gate").touch()
-            assert {reply.status for reply in await asking.replies(asking.all)} == {200}
+            await asking.replies(asking.all)
+            while len(asking.pool.processes) > 1:
+                assert (await asking.ask("4")).status == 200
+                await asyncio.sleep(0.01)
+            assert {each.replies[0].status for each in asking.all} == {200}
+            assert (asking.pool.restarts, asking.pool.recycled) == (0, 0)
 
     run(story())
 

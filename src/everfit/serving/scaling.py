@@ -23,7 +23,7 @@ class Look:
         seconds: since the look before.
         workers: processes, those that are being started among them.
         starting: of these, how many cannot answer yet.
-        wait: seconds that a request has waited for a process on average.
+        wait: seconds that the first request of a call has waited for a process on average.
         call: seconds that a call of the model took on average.
         busy: processes that were busy on average, from 0 to ``workers``.
         computing: of the busy processes, how many had a processor core on average; the others waited for something.
