@@ -65,6 +65,8 @@ TOLD = {
 
 WELL: Final = (Outcome.DEPLOYED, Outcome.APPROVED, Outcome.SKIPPED)
 """A run that ended so shows that nothing is broken any more."""
+TURNED_BACK: Final = "was rolled back"
+"""In the reason of a run that is skipped as it would only bring back what failed: that shows nothing."""
 
 
 def notices_of(run: Run, *, now: datetime, serving: int | None, had_failed: bool) -> tuple[Notice, ...]:
@@ -78,7 +80,8 @@ def notices_of(run: Run, *, now: datetime, serving: int | None, had_failed: bool
         return ()
     facts: dict[str, object] = {"reason": run.reason, "version": run.version, "serving": serving}
     kinds = [TOLD[run.outcome]] if run.outcome in TOLD else []
-    if had_failed and run.outcome in WELL:
+    is_well = run.outcome in WELL and not (run.outcome is Outcome.SKIPPED and TURNED_BACK in (run.reason or ""))
+    if had_failed and is_well:
         kinds.append(NoticeKind.RECOVERED)
         facts |= {"outcome": run.outcome.value}
     return tuple(

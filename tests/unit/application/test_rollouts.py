@@ -363,6 +363,8 @@ def test_triggers_do_not_bring_back_what_was_taken_back() -> None:
     again = retrain(Request(environment="production"), world.workspace, world.ports())
     assert again.outcome is Outcome.SKIPPED
     assert "those of version 2, which was rolled back" in (again.reason or "")
+    kinds = {notice.kind for notice in world.outbox.unaddressed(limit=100)}
+    assert NoticeKind.RECOVERED not in kinds, "nothing works again by not being tried"
     forced = retrain(Request(environment="production", force=True), world.workspace, world.ports())
     assert (forced.outcome, weights(world)) == (Outcome.DEPLOYED, {3: 1.0})
 

@@ -9,6 +9,7 @@ from everfit.application.step import Answer, Context, Done, End
 from everfit.application.workspace import Workspace
 from everfit.domain.errors import NotFoundError
 from everfit.domain.lineage import training_configuration
+from everfit.domain.notice import TURNED_BACK
 from everfit.domain.project import Environment, Project
 from everfit.domain.run import Outcome
 from everfit.domain.snapshot import Snapshot, SnapshotId, change_between
@@ -121,12 +122,12 @@ def nothing_but_bad(frozen: Mapping[str, object], left: Sequence[Version], promo
     """
     if promote is not None:
         is_left = any(version.number == promote for version in left)
-        return f"version {promote} was rolled back here; use --force to bring it back all the same" if is_left else None
+        return f"version {promote} {TURNED_BACK} here; use --force to bring it back all the same" if is_left else None
     same = next((version for version in reversed(left) if _is_made_of(frozen, version)), None)
     if same is None:
         return None
     return (
-        f"data, code and configuration are those of version {same.number}, which was rolled back; "
+        f"data, code and configuration are those of version {same.number}, which {TURNED_BACK}; "
         "use --force to train all the same"
     )
 
