@@ -43,6 +43,8 @@ LONGEST: Final = timedelta(seconds=2)
 """Between two looks: what is worse is to be taken back at once, and a look costs little."""
 PAUSES: Final = 10
 """How much longer than a look the pause after it is."""
+LONGEST_REST: Final = timedelta(seconds=30)
+"""No look is so costly, nor an endpoint so long in answering, that what is worse may go on for longer."""
 WAITS: Final = "endpoint:"
 """What such a run waits for begins with this."""
 
@@ -58,7 +60,9 @@ def begun(moving: Moving) -> Progress | AwaitEndpoint | None:
         return found
     other = moving.rollouts.current(context.run.model, context.environment.name)
     if other is not None:
-        return AwaitEndpoint(endpoint=moving.name, again=LONGEST, words=f"{name_of(other)} is under way")
+        words = f"{name_of(other)} is under way, and comes first"
+        moving.ports.progress.told(words)
+        return AwaitEndpoint(endpoint=moving.name, again=LONGEST, words=words, is_of_another=True)
     plan = rollout_of(context.environment.rollout)
     if is_one_shift(plan):
         return None
@@ -107,7 +111,7 @@ def look(moving: Moving, progress: Progress) -> AwaitEndpoint | End | None:
 
 def unhurried(pause: timedelta, took: timedelta) -> timedelta:
     """Return the pause, or a longer one after a look that took long, as over labels by the million."""
-    return max(pause, took * PAUSES)
+    return max(pause, min(took * PAUSES, LONGEST_REST))
 
 
 def between_looks(progress: Progress, now: datetime) -> timedelta:

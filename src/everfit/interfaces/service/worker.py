@@ -53,13 +53,23 @@ class Worker:
     Args:
         name: tells it from every other worker of this process.
         settled: is told where a run has come to its end, or waits for a person.
+        seconds: counts up steadily, whatever the clock on the wall does.
     """
 
-    def __init__(self, name: str, work: Work, catalog: Catalog, ports: Ports, settled: Callable[[Place], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        work: Work,
+        catalog: Catalog,
+        ports: Ports,
+        settled: Callable[[Place], None],
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._work = work
         self._catalog = catalog
         self._ports = replace(ports, owner=f"{ports.owner}#{name}")
         self._settled = settled
+        self._seconds = seconds
         self._progress: LoggedProgress | None = None
 
     @property
@@ -74,11 +84,13 @@ class Worker:
         if run is None:
             return None
         again, after = True, None
-        begun = time.monotonic()
         try:
+            is_look, begun = next_look(run, self._ports) is not None, self._seconds()
             again = not self._has_gone_on(run)
             pause = next_look(self._ports.store.run(run.id), self._ports) if again else None
-            after = None if pause is None else unhurried(pause, timedelta(seconds=time.monotonic() - begun))
+            # What was trained before the first look says nothing of how long a look takes.
+            took = timedelta(seconds=self._seconds() - begun if is_look else 0)
+            after = None if pause is None else unhurried(pause, took)
         finally:
             self._work.give_back(run, again=again, after=after)
             self._settled(place_of(run))
