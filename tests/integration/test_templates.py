@@ -148,7 +148,7 @@ def test_a_folder_whose_name_is_no_model_name_gets_one_that_is(name: str, tmp_pa
     assert read_project(tmp_path / name, {}).model
 
 
-@pytest.mark.parametrize(("name", "later"), [("solar-table", ()), ("ticket-forecast", ("monitor",))])
+@pytest.mark.parametrize(("name", "later"), [("solar-table", ()), ("ticket-forecast", ("monitor.drift",))])
 def test_an_example_acts_on_every_key_that_its_backends_act_on(name: str, later: tuple[str, ...]) -> None:
     assert read_project(ROOT / "examples" / name, {}).later == later
 
