@@ -156,7 +156,7 @@ def test_of_two_that_start_at_the_same_moment_one_deploys_and_the_other_says_who
     assert done_in(place.bench)["CreateEndpoint"] == 1
 
 
-@pytest.mark.parametrize("operation", ["CreateEndpointConfig", "CreateEndpoint"])
+@pytest.mark.parametrize("operation", [pytest.param("CreateEndpointConfig", marks=pytest.mark.soak), "CreateEndpoint"])
 def test_one_that_was_stopped_while_it_deployed_finds_itself_overtaken_and_changes_nothing(
     operation: str, place: Place
 ) -> None:

@@ -216,7 +216,18 @@ def test_a_rollback_waits_for_no_run_and_the_run_is_judged_anew(project: LinePro
     assert sum(row["to"] is None for row in rows) == 1
 
 
-@pytest.mark.parametrize("step", ["snapshot", "prepare", "check", "train", "evaluate", "gate", "register", "approve"])
+@pytest.mark.parametrize(
+    "step",
+    [
+        "train",
+        "approve",
+        # Nothing more is at stake in these than in the two.
+        *(
+            pytest.param(step, marks=pytest.mark.soak)
+            for step in ("snapshot", "prepare", "check", "evaluate", "gate", "register")
+        ),
+    ],
+)
 def test_ctrl_c_before_the_deployment_ends_the_run_and_changes_nothing(project: LineProject, step: str) -> None:
     project.add_rows("a.csv")
     interrupt(project, step)

@@ -20,34 +20,37 @@ STEPS = ("snapshot", "prepare", "check", "train", "evaluate", "gate", "register"
 
 POINTS = [
     ("store", "reserve", "after", 1),
-    ("inbox", "accept", "before", 1),
     ("inbox", "accept", "after", 1),
-    ("inbox", "start", "before", 1),
     ("inbox", "start", "after", 1),
     ("store", "claim", "after", 1),
     ("data", "freeze", "after", 1),
-    ("jobs", "start", "before", 1),
     ("jobs", "start", "after", 1),
     ("jobs", "start", "before", 2),
     ("jobs", "start", "after", 2),
     ("jobs", "start", "after", 3),
-    ("artifacts", "pack", "before", 1),
     ("artifacts", "pack", "after", 1),
-    ("registry", "register", "before", 1),
     ("registry", "register", "after", 1),
     ("store", "note_version", "after", 1),
     ("endpoints", "stage", "before", 1),
     ("endpoints", "stage", "after", 1),
-    ("endpoints", "shift", "before", 1),
     ("endpoints", "shift", "after", 1),
-    ("registry", "served", "before", 1),
     ("registry", "served", "after", 1),
-    ("endpoints", "settle", "before", 1),
     ("endpoints", "settle", "after", 1),
-    ("store", "end", "before", 1),
     ("store", "end", "after", 1),
+]
+BETWEEN = [
+    ("inbox", "accept", "before", 1),
+    ("inbox", "start", "before", 1),
+    ("jobs", "start", "before", 1),
+    ("artifacts", "pack", "before", 1),
+    ("registry", "register", "before", 1),
+    ("endpoints", "shift", "before", 1),
+    ("registry", "served", "before", 1),
+    ("endpoints", "settle", "before", 1),
+    ("store", "end", "before", 1),
     *(("store", "begin_step", "after", number) for number in range(1, len(STEPS) + 1)),
 ]
+"""Nothing is done between each of these and one of the points, but that a step is begun or has ended."""
 
 
 @pytest.fixture
@@ -60,7 +63,11 @@ def project(tmp_path: Path) -> Iterator[LineProject]:
     project.down()
 
 
-@pytest.mark.parametrize(("port", "call", "when", "nth"), POINTS, ids=str)
+@pytest.mark.parametrize(
+    ("port", "call", "when", "nth"),
+    [*POINTS, *(pytest.param(*each, marks=pytest.mark.soak) for each in BETWEEN)],
+    ids=str,
+)
 def test_a_run_killed_anywhere_goes_on_and_deploys_once(
     project: LineProject, tmp_path: Path, port: str, call: str, when: str, nth: int
 ) -> None:
