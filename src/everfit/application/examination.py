@@ -61,6 +61,12 @@ def _serving(champion: int, environment: Environment, workspace: Workspace, port
         return Examined(name=environment.name, is_well=False, words=f"version {champion} should serve, but: {error}")
     if not ports.endpoints.is_running():
         return Examined(name=environment.name, is_well=None, words=STOPPED)
+    progress = None if ports.rollouts is None else ports.rollouts.current(workspace.model, environment.name)
+    if progress is not None and state is not None and set(state.weights) <= {champion, progress.challenger}:
+        words = (
+            f"version {progress.challenger} is on its way to the traffic of version {champion}; see `everfit rollout`"
+        )
+        return Examined(name=environment.name, is_well=None, words=words)
     if state is None or state.weights.get(champion) != 1.0:
         hint = "`everfit rollback` or `everfit run --force` brings them together"
         words = f"version {champion} should serve behind {environment.endpoint}, which serves something else; {hint}"

@@ -75,10 +75,15 @@ def live_rows(environment: Environment, state: EndpointState | None, ports: Port
 
 
 def watch_row(environment: Environment, workspace: Workspace, ports: Ports) -> Json | None:
-    """Return what the watch says of the version that serves; None when nothing is watched at the moment."""
+    """Return what the watch says of the version that serves; None when nothing is watched at the moment.
+
+    While a version is on its way to the traffic, its rollout judges, and not the watch.
+    """
     policy = watch_policy(environment.watch)
     served = next(iter(ports.registry.history(workspace.model, environment.name, limit=1)), None)
     if policy is None or served is None or ports.traffic is None:
+        return None
+    if ports.rollouts is not None and ports.rollouts.current(workspace.model, environment.name) is not None:
         return None
     if not is_watched(served.since, policy, ports.clock.now()):
         return None

@@ -119,6 +119,9 @@ def _answer(step: Step, context: Context, patience: Patience) -> Answer:
         if isinstance(answer, AwaitEndpoint):
             if answer.again is not None and patience is not Patience.EVIDENCE:
                 return answer
+            if answer.is_of_another:
+                _told(answer.words, told, context.ports)
+                return answer
             context.ports.store.wait(context.claim, f"{ENDPOINT}:{answer.endpoint}")
             told = _told(answer.words, told, context.ports)
             if not _is_time(answer, context.ports):

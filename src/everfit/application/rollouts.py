@@ -61,7 +61,6 @@ def begun(moving: Moving) -> Progress | AwaitEndpoint | None:
     other = moving.rollouts.current(context.run.model, context.environment.name)
     if other is not None:
         words = f"{name_of(other)} is under way, and comes first"
-        moving.ports.progress.told(words)
         return AwaitEndpoint(endpoint=moving.name, again=LONGEST, words=words, is_of_another=True)
     plan = rollout_of(context.environment.rollout)
     if is_one_shift(plan):

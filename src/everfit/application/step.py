@@ -65,11 +65,13 @@ class AwaitEndpoint:
     Args:
         again: when to look again, where evidence is what is waited for; None waits for the endpoint itself.
         words: what is waited for, for people.
+        is_of_another: whether another run has to come to its end first, which needs the claim that this one holds.
     """
 
     endpoint: str
     again: timedelta | None = None
     words: str | None = None
+    is_of_another: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

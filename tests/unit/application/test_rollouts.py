@@ -10,7 +10,7 @@ from everfit.application.journal import drive
 from everfit.application.live_overview import live_rows, plan_words, rollout_report, rollout_reports
 from everfit.application.overview import status
 from everfit.application.performing import Patience
-from everfit.application.releases import roll_back
+from everfit.application.releases import Decision, decide, keep, roll_back
 from everfit.application.retraining import Request, begin, retrain
 from everfit.application.rollout_orders import current, keep_order, order
 from everfit.application.triggering import cancel
@@ -459,3 +459,29 @@ def test_a_promoted_version_that_was_rolled_back_at_its_source_is_taken_back() -
     assert ended.outcome is Outcome.FAILED
     assert "rolled back in production" in (ended.reason or "")
     assert world.registry.champion("line", "live") == 1
+
+
+def test_a_version_that_was_approved_meanwhile_waits_without_holding_up_the_one_before_it() -> None:
+    world = World(approval="manual", rollout=CANARY)
+    place = world.environment()
+
+    def decided(version: int) -> Run:
+        decision = Decision(version=version, approved=True, actor="grace", reason="so")
+        found = decide(decision, place, world.workspace, world.ports())
+        assert found is not None
+        return found
+
+    for _ in range(3):
+        world.data.rows += 1
+        assert retrain(Request(environment="production"), world.workspace, world.ports()).outcome is not Outcome.FAILED
+    assert decided(1).outcome is Outcome.DEPLOYED
+    keep(Decision(version=2, approved=True, actor="grace", reason="so"), place, world.workspace, world.ports())
+    waiting = world.store.waiting("line", "production")
+    second = look(world, next(run for run in waiting if run.version == 2))
+    assert weights(world) == {1: 0.9, 2: 0.1}
+    third = decided(3)
+    assert third.state is RunState.WAITING
+    assert weights(world) == {1: 0.9, 2: 0.1}
+    assert to_the_end(world, second).outcome is Outcome.DEPLOYED
+    assert to_the_end(world, third).outcome is Outcome.DEPLOYED
+    assert weights(world) == {3: 1.0}
