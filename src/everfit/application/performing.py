@@ -119,12 +119,8 @@ def _answer(step: Step, context: Context, patience: Patience) -> Answer:
         if isinstance(answer, AwaitEndpoint):
             if answer.again is not None and patience is not Patience.EVIDENCE:
                 return answer
-            if answer.is_of_another:
-                _told(answer.words, told, context.ports)
-                return answer
-            context.ports.store.wait(context.claim, f"{ENDPOINT}:{answer.endpoint}")
             told = _told(answer.words, told, context.ports)
-            if not _is_time(answer, context.ports):
+            if answer.is_of_another or not _is_time(answer, context):
                 return answer
             continue
         if not isinstance(answer, AwaitJob):
@@ -146,8 +142,10 @@ def _told(words: str | None, before: str | None, ports: Ports) -> str | None:
     return words
 
 
-def _is_time(answer: AwaitEndpoint, ports: Ports) -> bool:
+def _is_time(answer: AwaitEndpoint, context: Context) -> bool:
     """Wait until the step is to be looked at again; False when that is left to somebody else or to later."""
+    ports = context.ports
+    ports.store.wait(context.claim, f"{ENDPOINT}:{answer.endpoint}")
     if answer.again is None:
         return _has_changed(answer.endpoint, ports)
     if not ports.leaving():
