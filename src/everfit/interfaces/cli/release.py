@@ -61,7 +61,8 @@ def _decide(  # noqa: PLR0913 - one argument an option
     except BusyError:
         # The decision is kept; a service that saw it first goes on with the run.
         return _say_kept(number, place, approved=approved, as_json=as_json)
-    if run is not None:
+    # Without an outcome it waits for another version that is on its way.
+    if run is not None and run.outcome is not None:
         code = finish(run, project, as_json=as_json)
         return exit_codes.OK if not approved and code == exit_codes.REJECTED else code
     return _say_kept(number, place, approved=approved, as_json=as_json)
