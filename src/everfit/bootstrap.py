@@ -58,7 +58,7 @@ from everfit.application.workspace import Workspace
 from everfit.domain.alert import ChannelKind
 from everfit.domain.ci.generated import GeneratedFile, Standing
 from everfit.domain.ci.project import CiProject
-from everfit.domain.errors import Problem, ProjectError, RequestError
+from everfit.domain.errors import Problem, ProjectError, RequestError, StateError
 from everfit.domain.live import Moved
 from everfit.domain.project import Backend, Data, Environment, Project
 from everfit.domain.record import instant
@@ -114,7 +114,7 @@ def ports_at(home: Path, settings: Settings, progress: Progress) -> Ports:
 def _ports(home: Path, settings: Settings, progress: Progress, database: Database) -> Ports:
     clock = SystemClock()
     store = SqlRunStore(database, clock)
-    endpoints = LocalEndpoints(home, settings.port, access=_host_access(settings), quality=LiveQuality(home))
+    endpoints = LocalEndpoints(home, settings.port, access=_usable(_host_access(settings)), quality=LiveQuality(home))
     return Ports(
         clock=clock,
         ids=TimedIds(),
@@ -140,7 +140,16 @@ def _ports(home: Path, settings: Settings, progress: Progress, database: Databas
 
 
 def _host_access(settings: Settings) -> HostAccess:
-    return HostAccess(address=settings.serve_address, tokens=settings.serve_tokens)
+    return HostAccess(address=settings.serve_address, port=settings.port, tokens=settings.serve_tokens)
+
+
+def _usable(access: HostAccess) -> HostAccess:
+    """Return what was chosen, unless no host could be started so: that is said before a training, not after it."""
+    try:
+        access.check()
+    except StateError as error:
+        raise RequestError(str(error)) from error
+    return access
 
 
 def _channels(settings: Settings) -> Channels:

@@ -10,7 +10,7 @@ import pytest
 
 from everfit.adapters.local.endpoints import LocalEndpoints
 from everfit.bootstrap import ports_at
-from everfit.domain.errors import StateError
+from everfit.domain.errors import RequestError, StateError
 from everfit.serving.access import HostAccess
 from everfit.serving.limits import Limits
 from everfit.settings import read_settings
@@ -193,3 +193,19 @@ def test_the_environment_says_who_gets_in(tmp_path: Path) -> None:
     endpoints = ports_at(tmp_path, settings, Silent()).endpoints
     assert isinstance(endpoints, LocalEndpoints)
     assert endpoints._host.url == "http://127.0.0.2:8080"
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"EVERFIT_SERVE_ADDRESS": "0.0.0.0"}, "EVERFIT_SERVE_TOKEN is not set"),
+        ({"EVERFIT_SERVE_ADDRESS": "everywhere"}, "it must be an IP address"),
+        ({"EVERFIT_SERVE_ADDRESS": "127.0.0.1:9000", "EVERFIT_PORT": "9001"}, "let one of them name it"),
+        ({"EVERFIT_SERVE_TOKEN": "short"}, "EVERFIT_SERVE_TOKEN needs 16 characters"),
+    ],
+)
+def test_what_no_host_could_be_started_with_is_said_before_anything_is_done(
+    variables: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(RequestError, match=said):
+        ports_at(tmp_path, read_settings(variables), Silent())

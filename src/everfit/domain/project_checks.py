@@ -215,6 +215,9 @@ def _check_workers(document: Fields, values: Values, reading: Reading) -> None:
 def _check_rollout(document: Fields, name: str, rollout: Values, reading: Reading) -> None:
     at = ("environments", name, "rollout")
     strategy, steps = rollout.get("strategy", "all-at-once"), rollout.get("steps")
+    if strategy != "shadow" and rollout.get("disagreement") is not None:
+        what = f"{'.'.join(at)}.disagreement: {strategy} copies no requests to compare answers by"
+        reading.add(document.line_of(*at, "disagreement"), what, expected="strategy: shadow")
     takes_steps = strategy in ("canary", "linear", "rolling")
     if takes_steps and document.at(*at, "steps") is None:
         line = document.line_of(*at)

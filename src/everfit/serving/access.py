@@ -35,20 +35,23 @@ class HostAccess:
 
     @property
     def host(self) -> str:
-        """The IP address to listen on; raises ``StateError`` for what is none."""
+        """The IP address to listen on; raises ``StateError`` for what is none, or names another port."""
         return str(self._parsed()[0])
 
     @property
     def wanted_port(self) -> int | None:
         """The port that was chosen; raises ``StateError`` when two were."""
-        named = self._parsed()[1]
+        return self._parsed()[1]
+
+    def _parsed(self) -> tuple[IPv4Address | IPv6Address, int | None]:
+        address, named = self._named()
         if None not in (self.port, named) and self.port != named:
             raise StateError(
                 f"EVERFIT_PORT is {self.port} and EVERFIT_SERVE_ADDRESS is {self.address}: let one of them name it."
             )
-        return named if self.port is None else self.port
+        return address, named if self.port is None else self.port
 
-    def _parsed(self) -> tuple[IPv4Address | IPv6Address, int | None]:
+    def _named(self) -> tuple[IPv4Address | IPv6Address, int | None]:
         text = self.address or LOOPBACK
         with suppress(ValueError):
             return address_of(text), None

@@ -193,6 +193,7 @@ def test_values_of_variables_are_secrets_and_never_shown() -> None:
         ({"environments": {"a": {"rollout": {"strategy": "canry"}}}}, "did you mean canary?"),
         ({"environments": {"a": {"rollout": {"strategy": "canary"}}}}, "steps is missing"),
         ({"environments": {"a": {"rollout": {"steps": ["10%"]}}}}, "takes no steps"),
+        ({"environments": {"a": {"rollout": {"disagreement": "5%"}}}}, "all-at-once copies no requests"),
         ({"environments": {"a": {"rollout": {"strategy": "linear", "steps": ["50%", "10%"]}}}}, "do not rise"),
         ({"environments": {"a": {"rollout": {"strategy": "canary", "steps": ["110%"]}}}}, "more than the whole"),
         ({"environments": {"a": {"watch": {"for": "7d"}}}}, "roll_back_when is missing"),

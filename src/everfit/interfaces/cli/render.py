@@ -74,7 +74,8 @@ def show_run(run: Json, *, everything: bool = False) -> None:
     show_rules(screen, rules if everything else [each for each in rules if not _is_quiet(each)])
     quiet = sum(_is_quiet(each) for each in rules)
     if quiet and not everything:
-        screen.print(f"  {quiet} rules about the data pass; all of them: everfit why {run['run']}")
+        passed = f"{counted(quiet, 'rule')} about the data {'passes' if quiet == 1 else 'pass'}"
+        screen.print(f"  {passed}; all of them: everfit why {run['run']}")
     _show_metrics(
         screen, object_of(run["metrics"]), None if everything else " ".join(str(each["rule"]) for each in rules)
     )
