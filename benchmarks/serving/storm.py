@@ -39,6 +39,7 @@ ROLES: Mapping[str, str] = {
     "supervisor": "everfit.serving.supervisor",
     "control plane": "--control",
 }
+FRONT = "everfit-front"
 APPROVED = range(1, 7)
 UNAPPROVED = range(101, 104)
 LOST_WITHIN = 0.25
@@ -160,8 +161,10 @@ def strike(everfit: Everfit, role: str, chance: random.Random) -> bool:
 
 
 def command_of(process: int) -> list[str]:
-    """Return the words that the process was started with."""
+    """Return the words that the process was started with; a front is forked, and has those of its supervisor."""
     with suppress(OSError):
+        if Path(f"/proc/{process}/comm").read_text().strip() == FRONT:
+            return [ROLES["front"]]
         return Path(f"/proc/{process}/cmdline").read_bytes().decode(errors="replace").split("\0")
     return []
 

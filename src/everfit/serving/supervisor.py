@@ -6,18 +6,19 @@ The port stays open meanwhile, so a client that connects in that moment waits an
 import ctypes
 import errno
 import fcntl
+import importlib
 import json
 import os
 import secrets
 import signal
 import socket
-import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any, Final
+from typing import IO, Any, Final, NoReturn
 
 from everfit.domain.errors import StateError
 from everfit.serving import life
@@ -29,6 +30,11 @@ BACKLOG = 2048
 LONGEST_PAUSE = 5.0
 ADOPT_ORPHANS: Final = 36
 """``PR_SET_CHILD_SUBREAPER`` of Linux."""
+SET_NAME: Final = 15
+"""``PR_SET_NAME`` of Linux."""
+FRONT_NAME: Final = b"everfit-front"
+"""What tools that list processes call it; its command line is the supervisor's."""
+FORWARDED: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 def main() -> None:
@@ -133,31 +139,54 @@ def write_host_file(folder: Path, listener: socket.socket, access: HostAccess) -
 
 
 def supervise(folder: Path, listener: socket.socket, lock: IO[str], limits: str) -> None:
-    """Keep a host running until it ends by itself or this process is told to end."""
-    child: subprocess.Popen[bytes] | None = None
+    """Keep a front running until it ends by itself or this process is told to end.
+
+    A front is forked from this process, which has imported all that it needs and has no threads: one that was killed
+    is followed by another within milliseconds, however busy the machine is. What it inherits besides is meant: the
+    socket, the end of the pipe that keeps workers alive, and the lock, so that while either of the two processes
+    lives no other host starts.
+    """
+    front = importlib.import_module("everfit.serving.host")
+    sys.argv[1:] = [str(folder), str(listener.fileno()), limits]
+    os.environ.update(life.opened())
+    inherit_orphans()
+    child = 0
 
     def forward(number: int, _frame: FrameType | None) -> None:
-        if child is not None:
-            child.send_signal(number)
+        if child:
+            os.kill(child, number)
 
-    signal.signal(signal.SIGTERM, forward)
-    signal.signal(signal.SIGINT, forward)
-    inherit_orphans()
-    line = life.opened()
-    # The host inherits the lock as well: while either of the two lives, no other host starts.
-    handed = (listener.fileno(), lock.fileno(), *life.handed_on(line))
-    command = [sys.executable, "-P", "-m", "everfit.serving.host", str(folder), str(listener.fileno()), limits]
     failures = 0
     while True:
         started = time.monotonic()
-        child = subprocess.Popen(command, pass_fds=handed, stdin=subprocess.DEVNULL, env={**os.environ, **line})
+        # A signal that comes meanwhile is for the front, and kept until that can take it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
+        child = os.fork()
+        if not child:
+            become_front(front.main)
+        for number in FORWARDED:
+            signal.signal(number, forward)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
         code = end_of(child)
-        if code in (0, -signal.SIGTERM, -signal.SIGINT):
+        child = 0
+        if code in (0, *(-number for number in FORWARDED)):
+            lock.close()
             return
         failures = failures + 1 if time.monotonic() - started < LONGEST_PAUSE else 0
         sys.stderr.write(f"The endpoint host ended with {code} and is started again.\n")
         sys.stderr.flush()
         time.sleep(min(LONGEST_PAUSE, 0.1 * failures))
+
+
+def become_front(serve: Callable[[], None]) -> NoReturn:
+    """Serve in a process that was just forked, and end it."""
+    for number in FORWARDED:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(SET_NAME, FRONT_NAME, 0, 0, 0)
+    serve()
+    sys.exit()
 
 
 def inherit_orphans() -> None:
@@ -166,13 +195,12 @@ def inherit_orphans() -> None:
         ctypes.CDLL(None).prctl(ADOPT_ORPHANS, 1, 0, 0, 0)
 
 
-def end_of(child: subprocess.Popen[bytes]) -> int:
+def end_of(child: int) -> int:
     """Wait for the end of *child*, and take note of that of any other; return its exit code."""
-    while child.returncode is None:
+    while True:
         pid, status = os.wait()
-        if pid == child.pid:
-            child.returncode = os.waitstatus_to_exitcode(status)
-    return child.returncode
+        if pid == child:
+            return os.waitstatus_to_exitcode(status)
 
 
 if __name__ == "__main__":

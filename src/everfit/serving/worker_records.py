@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +22,12 @@ from everfit.domain.endpoint import ServedVersion
 FOLDER: Final = ".workers"
 LONGEST_PATH: Final = 80
 BACKLOG: Final = 16
-_THIS_FRONT: Final = secrets.token_hex(8)
+
+
+@cache
+def this_front() -> str:
+    """Return a name that no other front has; a front is forked from what has imported this module."""
+    return f"{os.getpid()}-{secrets.token_hex(8)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +59,7 @@ class WorkerRecord:
     @property
     def is_ours(self) -> bool:
         """Whether a worker of this very front is meant."""
-        return self.front == _THIS_FRONT
+        return self.front == this_front()
 
     def fits(self, version: ServedVersion) -> bool:
         """Whether the worker holds exactly the version, loaded in the same way."""
@@ -64,7 +70,7 @@ class WorkerRecord:
 def new_record(version: ServedVersion, path: Path, log_start: int) -> WorkerRecord:
     """Return the record of a worker that this front starts."""
     return WorkerRecord(
-        front=_THIS_FRONT,
+        front=this_front(),
         front_pid=os.getpid(),
         socket=str(path),
         artifact=version.artifact,
@@ -84,7 +90,7 @@ def write_record(folder: Path, record: WorkerRecord) -> Path:
     beside = path.with_suffix(f".{os.getpid()}.new")
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(json.dumps({**asdict(record), "front": _THIS_FRONT}))
+        beside.write_text(json.dumps({**asdict(record), "front": this_front()}))
         beside.replace(path)
     return path
 
