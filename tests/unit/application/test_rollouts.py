@@ -285,12 +285,11 @@ def test_a_rollback_in_the_middle_may_lead_farther_back() -> None:
     assert (standing(world, 2), standing(world, 3)) == (Standing.ROLLED_BACK, Standing.ROLLED_BACK)
 
 
-@pytest.mark.parametrize("after", [False, True])
-def test_a_rollback_in_the_middle_killed_at_any_call_goes_one_step_back_when_asked_again(after: bool) -> None:
+def test_a_rollback_in_the_middle_killed_at_any_call_goes_one_step_back_when_asked_again() -> None:
     for call in range(1, 90):
         world, begun = two_versions()
         act = partial(roll_back, world.environment(), world.workspace, world.ports(), actor="ada")
-        killed = world.killed_at(call, after=after, act=act)
+        killed = world.killed_at(call, after=call % 2 == 0, act=act)
         if killed and world.registry.placement("line", "production", 2).standing is not Standing.ROLLED_BACK:
             roll_back(world.environment(), world.workspace, world.ports(), actor="ada")
         assert (weights(world), world.registry.champion("line", "production")) == ({1: 1.0}, 1), call
@@ -381,15 +380,14 @@ def test_new_data_makes_a_new_version_after_one_was_taken_back() -> None:
 
 @pytest.mark.parametrize("rollout", [QUICK, QUICK_SHADOW], ids=["canary", "shadow"])
 @pytest.mark.parametrize("behaviour", [Behaviour.GOOD, Behaviour.FAILING], ids=lambda each: each.name)
-@pytest.mark.parametrize("after", [False, True])
-def test_a_rollout_killed_at_any_call_comes_to_the_same_end(rollout: str, behaviour: Behaviour, after: bool) -> None:
+def test_a_rollout_killed_at_any_call_comes_to_the_same_end(rollout: str, behaviour: Behaviour) -> None:
     """Killing the service at any moment, then starting it again: the deployment that was owed happens, once."""
     served = 2 if behaviour is Behaviour.GOOD else 1
     outcome = Outcome.DEPLOYED if behaviour is Behaviour.GOOD else Outcome.FAILED
     for call in range(1, 400):
         world, begun = two_versions(rollout)
         world.behaviour[2] = behaviour
-        killed = world.killed_at(call, after=after, act=partial(to_the_end, world, begun))
+        killed = world.killed_at(call, after=call % 2 == 0, act=partial(to_the_end, world, begun))
         assert to_the_end(world, begun).outcome is outcome, call
         assert (weights(world), world.registry.champion("line", "production")) == ({served: 1.0}, served), call
         assert len(list(world.started(JobKind.TRAIN))) == 2, call
