@@ -43,12 +43,12 @@ def send(project: LineProject, count: int) -> None:
             client.send("POST", "/endpoints/line/invocations", body, content_type="application/json")
 
 
-def shown(project: LineProject) -> Any:
-    return project.everfit("status", "--json").json["environments"][0]
+def shown(service: RunningService) -> Any:
+    return service.get("/v1/models/line")["environments"][0]
 
 
-def step(project: LineProject) -> Any:
-    rollout = shown(project)["rollout"]
+def step(found: Any) -> Any:
+    rollout = found["rollout"]
     return rollout and (rollout["challenger"], rollout["step"])
 
 
@@ -65,21 +65,22 @@ def test_a_rollout_outlives_the_service_and_the_watch_takes_back_what_turns_bad(
     service = RunningService(project.folder)
     with service:
         assert project.everfit("trigger").code == 0
-        until(lambda: step(project) == (2, 1))
+        until(lambda: step(shown(service)) == (2, 1))
         assert project.everfit("rollout", "pause", "--reason", "lunch").code == 0
         send(project, 250)
         assert service.end() == 0
-    assert (step(project), shown(project)["endpoint"]["weights"]) == ((2, 1), {"1": 0.8, "2": 0.2})
+    found = project.everfit("status", "--json").json["environments"][0]
+    assert (step(found), found["endpoint"]["weights"]) == ((2, 1), {"1": 0.8, "2": 0.2})
     with service:
         assert project.everfit("rollout", "resume", "--reason", "back").code == 0
-        until(lambda: step(project) == (2, 2))
+        until(lambda: step(shown(service)) == (2, 2))
         send(project, 50)
-        until(lambda: shown(project)["champion"] == 2)
+        until(lambda: shown(service)["champion"] == 2)
         flag.touch()
         send(project, 60)
-        until(lambda: shown(project)["champion"] == 1)
+        until(lambda: shown(service)["champion"] == 1)
         assert project.everfit("trigger").code == 0
-        until(lambda: project.everfit("runs", "--json").json[0]["outcome"] == "skipped")
+        until(lambda: shown(service)["last_run"]["outcome"] == "skipped")
     history = project.everfit("history", "--json").json
     assert [(row["version"], row["actor"]) for row in history] == [(1, "watch"), (2, "tester"), (1, "tester")]
     assert "error_rate > 5%" in history[0]["reason"]
