@@ -60,6 +60,8 @@ SCRIPTS: Mapping[str, str] = {"train.py": TRAIN, "inference.py": INFERENCE}
 LOOK = timedelta(milliseconds=200)
 WAITS = 0.06
 """Of the time that a state machine waits on AWS: looking all the time would take the machine from the work."""
+PATIENCE = 250.0
+"""Longer than anything takes on a machine that does ten other things: only what never ends may fail by it."""
 
 
 def project_text(story: Story, *, on_aws: bool) -> str:
@@ -177,11 +179,11 @@ class ServerlessStage(Stage):
         return len(strangers)
 
     def settle(self) -> None:
-        until(self._has_settled, "rest", 100)
+        until(self._has_settled, "rest", PATIENCE)
 
     def rest(self) -> None:
         """Wait until no execution goes on."""
-        until(lambda: _late("RUNNING" not in self.stack.executions().values()), "executions that end", 60)
+        until(lambda: _late("RUNNING" not in self.stack.executions().values()), "executions that end", PATIENCE)
 
     def notices(self) -> Sequence[Notice]:
         with S3Database(self.stack.clients, self.stack.place).reading() as rows:

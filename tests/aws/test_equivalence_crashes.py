@@ -18,12 +18,12 @@ from tests.aws.bench.client import ROOT, Bench, quiet_environment, until
 from tests.aws.references import Reference, in_memory
 from tests.aws.stages import rows
 from tests.aws.stages_made import ServerlessStage, by_controller, serverless
-from tests.aws.stories import OF_AWS, first_model
+from tests.aws.stories import OF_AWS, STORIES, first_model, rolled_back, stale, worse
 
 __all__ = ["in_memory"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-STORY = OF_AWS["better"]
+LIFE, STORY = STORIES["a life"], OF_AWS["better"]
 LONG = 60.0
 IN_THE_MIDDLE = {"training": ("sagemaker", "CreateTrainingJob"), "deployment": ("sagemaker", "UpdateEndpoint")}
 ABANDONED = "update lease set expires = '2026-01-01T00:00:00.000000+00:00' where owner is not null"
@@ -56,8 +56,9 @@ def functions_at_work(bench: Bench) -> list[int]:
 def test_controllers_that_are_killed_in_the_middle_are_followed_by_one_that_ends_alike(
     in_memory: Reference, bench: Bench, aws_clients: Clients, tmp_path: Path
 ) -> None:
-    with by_controller(STORY, tmp_path / "line", bench, aws_clients) as stage:
+    with by_controller(LIFE, tmp_path / "line", bench, aws_clients) as stage:
         first_model(stage)
+        stale(stage)
         stage.put("b.csv", rows(first=100, count=300))
         stage.trigger("better")
         command = [sys.executable, "-m", "tests.aws.settling", str(tmp_path / "line")]
@@ -68,15 +69,18 @@ def test_controllers_that_are_killed_in_the_middle_are_followed_by_one_that_ends
                 process.kill()
                 process.wait(LONG)
         stage.settle()
+        rolled_back(stage)
+        worse(stage)
         ended = stage.ending()
-    assert ended == in_memory("better")
+    assert ended == in_memory("a life")
 
 
 def test_functions_that_are_killed_in_the_middle_are_called_again_and_the_story_ends_alike(
     in_memory: Reference, bench: Bench, aws_clients: Clients, tmp_path: Path
 ) -> None:
-    with serverless(STORY, tmp_path / "line", bench, aws_clients) as stage:
+    with serverless(LIFE, tmp_path / "line", bench, aws_clients) as stage:
         first_model(stage)
+        stale(stage)
         stage.put("b.csv", rows(first=100, count=300))
         stage.trigger("better")
         with stage.settling():
@@ -86,8 +90,10 @@ def test_functions_that_are_killed_in_the_middle_are_called_again_and_the_story_
                     for process in functions_at_work(bench):
                         os.kill(process, signal.SIGKILL)
                     abandon(stage)
+        rolled_back(stage)
+        worse(stage)
         ended = stage.ending()
-    assert ended == in_memory("better")
+    assert ended == in_memory("a life")
 
 
 @pytest.mark.soak

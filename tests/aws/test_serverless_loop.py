@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tests.aws.bench.client import Bench
 
 GROUP = "line"
+pytestmark = pytest.mark.soak
+"""Bursts, events that come twice and approvals in the console are in the stories of ``test_equivalence`` as well."""
 
 
 def started(stack: ServerlessBench) -> Run:
@@ -88,7 +90,6 @@ def processes(bench: "Bench", handler: str) -> list[int]:
 
 
 @pytest.mark.slow
-@pytest.mark.soak
 def test_a_function_that_is_killed_when_its_training_has_begun_starts_no_second_one(
     bench: "Bench", aws_clients: "Clients"
 ) -> None:
