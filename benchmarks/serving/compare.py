@@ -24,7 +24,7 @@ from models import MODELS, Payload, payloads
 from peers import PEERS, Running
 
 CONNECTIONS = (1, 16, 64)
-WARM_UP = 0.5
+WARM_UP = 1.0
 KEPT = ("rps", "p50_ms", "p99_ms", "max_ms", "failed")
 Key = tuple[str, str, str, int]
 

@@ -34,8 +34,13 @@ def main() -> None:
     words.add_argument("--connections", type=int, default=16)
     words.add_argument("--workers", type=int, default=1)
     words.add_argument("--capture", type=float, default=0.0, help="share of the requests that is kept")
+    words.add_argument("--no-trees", action="store_true", help="a model that costs nothing")
     options = words.parse_args()
-    like = Numbered(workers=options.workers, service=Service(most_workers=options.workers, capture=options.capture))
+    like = Numbered(
+        trees=not options.no_trees,
+        workers=options.workers,
+        service=Service(most_workers=options.workers, capture=options.capture),
+    )
     with Everfit() as everfit:
         print(json.dumps(soaked(everfit, like, options), indent=1))
 
