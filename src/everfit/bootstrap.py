@@ -24,7 +24,7 @@ from everfit.adapters.local.ids import TimedIds
 from everfit.adapters.local.jobs import LocalJobs
 from everfit.adapters.local.live_quality import LiveQuality
 from everfit.adapters.local.machine import LocalMachine
-from everfit.adapters.local.offline import rolled_back_offline
+from everfit.adapters.local.offline import only_endpoint, rolled_back_offline
 from everfit.adapters.local.project_file import FILE_NAME as PROJECT_FILE
 from everfit.adapters.local.project_file import read_ci_project, read_project
 from everfit.adapters.local.project_template import KINDS, write_template
@@ -176,6 +176,11 @@ def back_up(folder: Path, target: Path, settings: Settings) -> Backup:
     home = state_folder(folder, settings)
     with closing(open_database(home, settings)) as database:
         return write_backup(home, database, target, instant(SystemClock().now()))
+
+
+def sole_endpoint(folder: Path, settings: Settings) -> str | None:
+    """Return the endpoint of the state folder of the project in *folder*, where there is exactly one."""
+    return only_endpoint(state_folder(folder, settings))
 
 
 def roll_back_offline(folder: Path, endpoint: str, actor: str, reason: str, settings: Settings) -> Moved:

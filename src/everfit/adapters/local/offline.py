@@ -61,6 +61,12 @@ def rolled_back_offline(
     return moved
 
 
+def only_endpoint(home: Path) -> str | None:
+    """Return the name of the endpoint in the state folder *home*; None unless there is exactly one."""
+    names = list(read_desired(home / "host").endpoints)
+    return names[0] if len(names) == 1 else None
+
+
 def _found(folder: Path, name: str) -> tuple[DesiredEndpoint, Detour | None]:
     endpoints = read_desired(folder).endpoints
     if name not in endpoints:

@@ -8,8 +8,8 @@ import click
 
 from everfit.application.releases import Decision, decide, latest_pending, newer_champion, roll_back, way_back
 from everfit.application.retraining import Request, environment_of, retrain
-from everfit.bootstrap import open_workspace, roll_back_offline
-from everfit.domain.errors import BusyError, IllegalMoveError, RequestError
+from everfit.bootstrap import open_workspace, roll_back_offline, sole_endpoint
+from everfit.domain.errors import BusyError, IllegalMoveError, ProjectError, RequestError
 from everfit.domain.project import Backend, Environment
 from everfit.domain.version import Standing
 from everfit.interfaces.cli import exit_codes
@@ -28,7 +28,7 @@ from everfit.interfaces.cli.progress import Bar
 from everfit.interfaces.cli.run import finish, show_preview, watcher, with_adopted
 from everfit.interfaces.cli.telling import tell_now
 from everfit.interfaces.cli.version_number import VERSION
-from everfit.settings import read_settings
+from everfit.settings import Settings, read_settings
 
 
 def _decide(  # noqa: PLR0913 - one argument an option
@@ -214,24 +214,32 @@ def rollback_command(  # noqa: PLR0913 - one argument an option
 def _offline(folder: Path, environment: str | None, actor: str | None, reason: str, *, as_json: bool) -> int:
     """Go back without the database, which may be gone: the project file and the host's folder tell enough."""
     settings = read_settings()
-    workspace = open_workspace(folder, settings, needs_variables=False)
-    place = environment_of(workspace, environment)
-    if place.backend is not Backend.LOCAL:
-        raise RequestError(f"{place.name} is on AWS, whose own console or command line goes back without Everfit.")
-    moved = roll_back_offline(Path(workspace.folder), place.endpoint, actor or settings.actor, reason, settings)
+    name, endpoint = _place_offline(folder, environment, settings)
+    moved = roll_back_offline(folder.resolve(), endpoint, actor or settings.actor, reason, settings)
     if as_json:
-        print_json(
-            {
-                "environment": place.name,
-                "endpoint": place.endpoint,
-                "from": moved.before,
-                "to": moved.after,
-                "dry_run": False,
-            }
-        )
+        found = {"environment": name, "endpoint": endpoint, "from": moved.before, "to": moved.after, "dry_run": False}
+        print_json(found)
     else:
         print(
-            f"{place.endpoint} went from version {moved.before} back to version {moved.after}. The history has it as "
+            f"{endpoint} went from version {moved.before} back to version {moved.after}. The history has it as "
             "soon as the database can be reached."
         )
     return exit_codes.OK
+
+
+def _place_offline(folder: Path, environment: str | None, settings: Settings) -> tuple[str | None, str]:
+    """Return the environment, where it is known, and the endpoint.
+
+    A project file that cannot be read is not in the way where the state folder holds one endpoint alone.
+    """
+    try:
+        workspace = open_workspace(folder, settings, needs_variables=False)
+    except ProjectError:
+        endpoint = None if environment is not None else sole_endpoint(folder.resolve(), settings)
+        if endpoint is None:
+            raise
+        return None, endpoint
+    place = environment_of(workspace, environment)
+    if place.backend is not Backend.LOCAL:
+        raise RequestError(f"{place.name} is on AWS, whose own console or command line goes back without Everfit.")
+    return place.name, place.endpoint
