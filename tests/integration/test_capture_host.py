@@ -100,7 +100,7 @@ def test_what_was_captured_outlives_a_front_that_is_killed(endpoints: LocalEndpo
     client = Client(tmp_path)
     assert [client.ask(f"{number}").status for number in range(5)] == [200] * 5
     eventually(lambda: captured(client)["captured"] == 5, "the requests were captured")
-    writer, front = (process_of(tmp_path, f"everfit.serving.{name}") for name in ("capture_writer", "host"))
+    writer, front = process_of(tmp_path, "everfit.serving.capture_writer"), endpoints._host.tell("converge")["pid"]
     os.kill(front, signal.SIGKILL)
     gone([writer, front])
     again = Client(tmp_path)

@@ -34,11 +34,14 @@ SET_NAME: Final = 15
 """``PR_SET_NAME`` of Linux."""
 FRONT_NAME: Final = b"everfit-front"
 """What tools that list processes call it; its command line is the supervisor's."""
+HANDED_TOKENS: Final = "EVERFIT_HANDED_TOKENS"
+"""Names the descriptor that this process reads its tokens from."""
 FORWARDED: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 def main() -> None:
     """Start the host for a state folder; what happened is told in one line of JSON on stdout."""
+    forget_variables()
     folder, limits = Path(sys.argv[1]), sys.argv[3]
     chosen = chosen_access(json.loads(sys.argv[2]))
     try:
@@ -80,10 +83,29 @@ def own(folder: Path) -> IO[str] | None:
     return lock
 
 
-def chosen_access(options: dict[str, Any]) -> HostAccess:
-    """Return what was chosen; the tokens come by a variable that no process started from here is to inherit."""
+def forget_variables() -> None:
+    """Begin anew without the tokens among the variables, which the system would show of this process and its forks."""
     tokens = os.environ.pop(TOKENS, "")
-    return HostAccess(address=options["address"], port=options["port"], tokens=tuple(filter(None, tokens.split(","))))
+    if tokens:
+        reading, writing = os.pipe()
+        os.write(writing, tokens.encode())
+        os.close(writing)
+        os.set_inheritable(reading, True)
+        os.environ[HANDED_TOKENS] = str(reading)
+        os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - the same program once more
+
+
+def handed_tokens() -> tuple[str, ...]:
+    """Return the tokens that this process was started with."""
+    if HANDED_TOKENS not in os.environ:
+        return ()
+    with open(int(os.environ.pop(HANDED_TOKENS)), encoding="utf-8") as handed:
+        return tuple(filter(None, handed.read().split(",")))
+
+
+def chosen_access(options: dict[str, Any]) -> HostAccess:
+    """Return what was chosen."""
+    return HostAccess(address=options["address"], port=options["port"], tokens=handed_tokens())
 
 
 def remembered_access(folder: Path, chosen: HostAccess) -> HostAccess:
