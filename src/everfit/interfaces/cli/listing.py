@@ -166,7 +166,7 @@ def _serving(each: Json, endpoint: Json) -> str:
     if each["champion"] is None:
         return f"nothing serves behind {name} yet; start: everfit run --env {escaped(each['environment'])}"
     if endpoint["trouble"]:
-        others = ", ".join(number for number in endpoint["weights"] if number != str(each["champion"]))
+        others = ", ".join(number for number in object_of(endpoint["weights"]) if number != str(each["champion"]))
         instead = f"version {others} answers" if others else "nothing answers"
         return f"version {each['champion']} belongs behind {name}, but {instead}"
     return f"version {each['champion']} serves behind {name}"
