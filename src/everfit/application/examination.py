@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from everfit.application.alerting import troubled
-from everfit.application.overview import STOPPED
+from everfit.application.overview import STOPPED, endpoint_trouble
 from everfit.application.ports import Ports
 from everfit.application.preflight import Examined
 from everfit.application.releases import way_back
@@ -70,7 +70,8 @@ def _serving(champion: int, environment: Environment, workspace: Workspace, port
     if state is None or state.weights.get(champion) != 1.0:
         hint = "`everfit rollback` or `everfit run --force` brings them together"
         words = f"version {champion} should serve behind {environment.endpoint}, which serves something else; {hint}"
-        return Examined(name=environment.name, is_well=False, words=words)
+        known = endpoint_trouble(environment.endpoint, state, workspace, ports)
+        return Examined(name=environment.name, is_well=False, words=known or words)
     return Examined(
         name=environment.name, is_well=True, words=f"version {champion} serves, whole and approved, at {state.url}"
     )

@@ -183,7 +183,7 @@ def _environment_status(environment: Environment, workspace: Workspace, ports: P
     unfinished = ports.store.unfinished(model, environment.name)
     try:
         state = ports.endpoints.describe(environment.endpoint)
-        trouble = None if champion is None else _trouble(environment.endpoint, state, workspace, ports)
+        trouble = None if champion is None else endpoint_trouble(environment.endpoint, state, workspace, ports)
         if unfinished is not None and trouble != STOPPED:
             # It may be moved at this moment.
             trouble = None
@@ -209,7 +209,7 @@ def _environment_status(environment: Environment, workspace: Workspace, ports: P
     }
 
 
-def _trouble(name: str, state: EndpointState | None, workspace: Workspace, ports: Ports) -> str | None:
+def endpoint_trouble(name: str, state: EndpointState | None, workspace: Workspace, ports: Ports) -> str | None:
     """Return why nothing of ours answers behind the name; None when something does."""
     if not ports.endpoints.is_running():
         return STOPPED

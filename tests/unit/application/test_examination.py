@@ -8,7 +8,9 @@ from everfit.application.live_overview import watch_row
 from everfit.application.performing import Patience
 from everfit.application.ports import Ports
 from everfit.application.retraining import Request, begin, retrain
+from everfit.domain.live import Moved
 from tests.fakes import CANARY, World
+from tests.stored import START
 
 
 class Running:
@@ -57,3 +59,13 @@ def test_shares_that_no_rollout_gave_are_wrong() -> None:
 def test_while_a_version_is_on_its_way_its_rollout_judges_and_not_the_watch() -> None:
     world = in_a_rollout()
     assert watch_row(world.environment(), world.workspace, world.ports()) is None
+
+
+def test_what_was_moved_without_the_control_plane_is_told_as_it_was() -> None:
+    world = World()
+    for _ in range(2):
+        world.data.rows += 1
+        retrain(Request(environment="production"), world.workspace, world.ports())
+    world.endpoints.move("line", Moved(before=2, after=1, actor="ann", reason="nonsense", at=START))
+    (wrong,) = [each.words for each in examine(world.workspace, ports_of(world)) if each.is_well is False]
+    assert "ann left version 2 for version 1: nonsense" in wrong
