@@ -17,7 +17,7 @@ from tests.aws.stages_made import ControllerStage
 from tests.aws_bench import BUCKET
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-SHARES = 3
+SHARES = 6
 STORIES_AT_MOST = 3
 """For one share of the points; a point that is never reached in so many is none."""
 
