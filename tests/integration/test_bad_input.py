@@ -296,7 +296,7 @@ def test_a_full_disk_is_said_and_nothing_serves(project: LineProject, small_disk
 
 def test_later_keys_are_named_by_check(project: LineProject) -> None:
     project.add_rows("a.csv", count=200)
-    project.write("everfit.yaml", PROJECT + "monitor: {capture: 10%}\n")
+    project.write("everfit.yaml", PROJECT + "monitor: {drift: {every: 1d}}\n")
     result = project.everfit("check")
     assert result.code == 0, result.out
     assert "does not act on" in result.out
