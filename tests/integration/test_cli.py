@@ -7,6 +7,7 @@ import pty
 import select
 import struct
 import subprocess
+import sys
 import termios
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from everfit.interfaces.cli.exit_codes import NEEDS_APPROVAL, USAGE
-from everfit.interfaces.cli.main import COMMANDS
+from everfit.interfaces.cli.main import COMMANDS, main
 from everfit.interfaces.cli.progress import Whole
 from tests.projects import EVERFIT, PROJECT, LineProject
 
@@ -55,11 +56,18 @@ def everfit(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("command", WITH_PROJECT)
-def test_outside_a_project_every_command_answers_asked_for_json_with_one_document(command: str, tmp_path: Path) -> None:
-    done = everfit(tmp_path, command, "--json")
-    assert done.returncode == USAGE
-    assert json.loads(done.stdout).keys() == {"schema", "error"}
-    assert "Traceback" not in done.stderr
+def test_outside_a_project_every_command_answers_asked_for_json_with_one_document(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In this process: an interpreter for each command would do nothing but start."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["everfit", command, "--json"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    printed = capsys.readouterr()
+    assert ended.value.code == USAGE
+    assert json.loads(printed.out).keys() == {"schema", "error"}
+    assert "Traceback" not in printed.err
     assert list(tmp_path.iterdir()) == []
 
 
