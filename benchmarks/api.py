@@ -93,7 +93,7 @@ def serve(project: Path, listening: socket.socket) -> None:
     """Answer until the process is ended."""
     import uvicorn  # noqa: PLC0415
 
-    from everfit.bootstrap import open_installation, service_home  # noqa: PLC0415
+    from everfit.bootstrap_service import open_installation, service_home  # noqa: PLC0415
     from everfit.domain.rate import Rate  # noqa: PLC0415
     from everfit.interfaces.api.app import make_app  # noqa: PLC0415
     from everfit.interfaces.api.hub import Hub, Limits  # noqa: PLC0415

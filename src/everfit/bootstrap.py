@@ -1,10 +1,10 @@
 """The one place that chooses concrete adapters."""
 
 import glob
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
-from functools import cache, partial
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -16,7 +16,6 @@ from everfit.adapters.local.clock import SystemClock, rest
 from everfit.adapters.local.code import LocalCode
 from everfit.adapters.local.data_source import LocalDataSource
 from everfit.adapters.local.endpoints import LocalEndpoints
-from everfit.adapters.local.event_archive import LocalEventArchive
 from everfit.adapters.local.generated_files import standings, top_of, write_generated
 from everfit.adapters.local.heart import ThreadHeart
 from everfit.adapters.local.home import FILE, home_of
@@ -25,40 +24,28 @@ from everfit.adapters.local.jobs import LocalJobs
 from everfit.adapters.local.live_quality import LiveQuality
 from everfit.adapters.local.machine import LocalMachine
 from everfit.adapters.local.offline import only_endpoint, rolled_back_offline
-from everfit.adapters.local.project_file import FILE_NAME as PROJECT_FILE
 from everfit.adapters.local.project_file import read_ci_project, read_project
 from everfit.adapters.local.project_template import KINDS, write_template
 from everfit.adapters.local.restore import Restored, restore_backup
 from everfit.adapters.local.service_lock import Holder, ServiceLock
 from everfit.adapters.local.shared_home import other_project
 from everfit.adapters.local.sqlite_database import SqliteDatabase
-from everfit.adapters.local.time_zones import time_zone
-from everfit.adapters.sql.changes import POSTGRES, SQLITE, Changes
 from everfit.adapters.sql.database import Database
-from everfit.adapters.sql.figures import SqlFigures
 from everfit.adapters.sql.inbox import SqlInbox
 from everfit.adapters.sql.outbox import SqlOutbox
 from everfit.adapters.sql.processes import this_process
 from everfit.adapters.sql.registry import SqlRegistry
-from everfit.adapters.sql.replies import SqlReplies
 from everfit.adapters.sql.rollouts import SqlRollouts
 from everfit.adapters.sql.run_store import SqlRunStore
 from everfit.adapters.sql.tokens import SqlTokens
-from everfit.application.archiving import archive_events
-from everfit.application.backends import on_backend
 from everfit.application.journal import LEASE
-from everfit.application.ports import Catalog, Channels, Clock, Inbox, Ports, Progress, Source
-from everfit.application.ports.figures import Figures
-from everfit.application.ports.listings import Listings
-from everfit.application.ports.replies import Replies
-from everfit.application.ports.repositories import Repositories
+from everfit.application.ports import Channels, Ports, Progress
 from everfit.application.ports.tokens import Tokens
-from everfit.application.ports.topics import Topics
 from everfit.application.workspace import Workspace
 from everfit.domain.alert import ChannelKind
 from everfit.domain.ci.generated import GeneratedFile, Standing
 from everfit.domain.ci.project import CiProject
-from everfit.domain.errors import Problem, ProjectError, RequestError, StateError
+from everfit.domain.errors import RequestError, StateError
 from everfit.domain.live import Moved
 from everfit.domain.project import Backend, Data, Environment, Project
 from everfit.domain.record import instant
@@ -88,7 +75,7 @@ def open_ports(workspace: Workspace, settings: Settings, progress: Progress) -> 
     """Return the backend that the environments of the project are on, which is one and the same for all of them."""
     if is_on_aws(workspace):
         home = state_folder(Path(workspace.folder), settings)
-        found: Ports = _aws().open_aws(workspace, settings, progress, home).ports
+        found: Ports = aws_side().open_aws(workspace, settings, progress, home).ports
         return found
     return ports_at(state_folder(Path(workspace.folder), settings), settings, progress)
 
@@ -98,7 +85,8 @@ def is_on_aws(workspace: Workspace) -> bool:
     return any(each.backend is Backend.SAGEMAKER for each in workspace.project.environments.values())
 
 
-def _aws() -> ModuleType:
+def aws_side() -> ModuleType:
+    """Return what opens the backend on AWS, or raise ``RequestError`` where its packages are not installed."""
     try:
         from everfit.bootstrap_aws import ports  # noqa: PLC0415 - boto3 takes a while to load, and comes with an extra
     except ImportError as error:
@@ -108,10 +96,11 @@ def _aws() -> ModuleType:
 
 def ports_at(home: Path, settings: Settings, progress: Progress) -> Ports:
     """Return the local backend, with its state in *home*."""
-    return _ports(home, settings, progress, open_database(home, settings))
+    return ports_over(home, settings, progress, open_database(home, settings))
 
 
-def _ports(home: Path, settings: Settings, progress: Progress, database: Database) -> Ports:
+def ports_over(home: Path, settings: Settings, progress: Progress, database: Database) -> Ports:
+    """Return the local backend, with its files in *home* and its state in *database*."""
     clock = SystemClock()
     store = SqlRunStore(database, clock)
     endpoints = LocalEndpoints(home, settings.port, access=_usable(_host_access(settings)), quality=LiveQuality(home))
@@ -226,174 +215,9 @@ def namesake(workspace: Workspace, settings: Settings) -> Path | None:
     return other_project(settings.home, workspace.model, Path(workspace.folder)) if settings.home else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
-    """What the HTTP side needs besides the ports of a run."""
-
-    tokens: Tokens
-    replies: Replies
-    figures: Figures
-    topics: Topics
-    repositories: Repositories
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Installation:
-    """What a service keeps: its state folder, its projects, and all that it needs of the outside.
-
-    Args:
-        changes: gives another value whenever anybody has written to the database.
-        is_alone: whether no other service can keep the same database.
-        archive: moves events that ended long ago out of the database.
-        sources: makes the sources of events by name, given the inbox and what wakes the source of a name.
-    """
-
-    home: Path
-    ports: Ports
-    catalog: Catalog
-    changes: Callable[[], object]
-    is_alone: bool
-    archive: Callable[[], int]
-    sources: Callable[[Inbox, Callable[[str], None]], Mapping[str, Source]]
-    access: Access
-
-
-def open_installation(
-    home: Path, folders: Sequence[Path], settings: Settings, progress: Progress, backend: Backend = Backend.LOCAL
-) -> Installation:
-    """Return the installation of the projects in and below *folders*, with the environments that are on *backend*.
-
-    Args:
-        home: with its state, or, on AWS, with what is copied here for a while.
-    """
-    if backend is Backend.SAGEMAKER:
-        return _open_on_aws(home, folders, settings, progress)
-    database = open_database(home, settings)
-    ports = _ports(home, settings, progress, database)
-    return Installation(
-        home=home,
-        ports=ports,
-        catalog=_catalog(home, folders, settings, ports, backend),
-        changes=Changes(database, POSTGRES if settings.database else SQLITE),
-        is_alone=settings.database is None,
-        archive=partial(archive_events, LocalEventArchive(home), ports, kept=settings.kept_events),
-        sources=partial(_sources, home, ports, None),
-        access=_access(home, settings, database, ports.clock),
-    )
-
-
-def _open_on_aws(home: Path, folders: Sequence[Path], settings: Settings, progress: Progress) -> Installation:
-    if len(folders) != 1 or not (folders[0] / PROJECT_FILE).is_file():
-        raise RequestError("A service on AWS serves one project: name the folder that holds its everfit.yaml.")
-    workspace = on_backend(open_workspace(folders[0], settings), Backend.SAGEMAKER)
-    if not workspace.project.environments:
-        raise RequestError(f"No environment of {workspace.model} is on AWS; leave out --backend sagemaker.")
-    on_aws = _aws().open_aws(workspace, settings, progress, home)
-    return Installation(
-        home=home,
-        ports=on_aws.ports,
-        catalog=_catalog(home, folders, settings, on_aws.ports, Backend.SAGEMAKER),
-        changes=on_aws.changes,
-        is_alone=False,
-        archive=partial(archive_events, on_aws.archive, on_aws.ports, kept=settings.kept_events),
-        sources=partial(_sources, home, on_aws.ports, on_aws.listings),
-        access=_access(home, settings, on_aws.database, on_aws.ports.clock),
-    )
-
-
-def _access(home: Path, settings: Settings, database: Database, clock: Clock) -> Access:
-    # Only a service answers over HTTP, and only with the extra is there what checks signatures.
-    from everfit.adapters.local.repositories import LocalRepositories  # noqa: PLC0415
-    from everfit.adapters.local.sns_topics import SnsTopics  # noqa: PLC0415
-
-    return Access(
-        tokens=SqlTokens(database, clock),
-        replies=SqlReplies(database, clock),
-        figures=SqlFigures(database, clock),
-        topics=SnsTopics(home, settings.sns_topics, clock),
-        repositories=LocalRepositories(home),
-    )
-
-
 def open_tokens(folder: Path, settings: Settings) -> Tokens:
     """Return the tokens of the installation that the project in *folder* belongs to."""
     return SqlTokens(open_database(state_folder(folder, settings), settings), SystemClock())
-
-
-@contextmanager
-def keeping(home: Path, settings: Settings, backend: Backend = Backend.LOCAL) -> Generator[Callable[[str], None]]:
-    """Keep the state folder for the service of this process, and give what notes where that answers.
-
-    Raises:
-        BusyError: another service keeps it, and the database is a file.
-    """
-    lock = ServiceLock(home, shared=settings.database is not None or backend is Backend.SAGEMAKER)
-    holder = Holder(process=this_process().name, since=SystemClock().now().isoformat(timespec="seconds"))
-    with lock.held(holder):
-        yield lambda url: lock.note(replace(holder, url=url))
-
-
-def service_home(folders: Sequence[Path], settings: Settings) -> Path:
-    """Return the one state folder of the projects in and below *folders*.
-
-    Raises:
-        RequestError: a folder is not there, or they have several.
-    """
-    for folder in folders:
-        if not folder.is_dir():
-            raise RequestError(f"There is no folder {folder}.")
-    homes = {state_folder(folder, settings) for folder in folders}
-    if len(homes) > 1:
-        raise RequestError(
-            "The folders have state folders of their own, and a service keeps one: serve a folder that holds them "
-            "all, or set EVERFIT_HOME."
-        )
-    return homes.pop()
-
-
-def _catalog(
-    home: Path, folders: Sequence[Path], settings: Settings, ports: Ports, backend: Backend = Backend.LOCAL
-) -> Catalog:
-    from everfit.adapters.local.catalog import FolderCatalog  # noqa: PLC0415 - only a service reads whole trees
-
-    def read(folder: Path, content: bytes) -> Workspace:
-        workspace = on_backend(open_workspace(folder, settings, content=content), backend)
-        if not workspace.project.environments:
-            other = Backend.LOCAL if backend is Backend.SAGEMAKER else Backend.SAGEMAKER
-            message = (
-                f"no environment of {workspace.model} is on the backend {backend.value}, which this service serves"
-            )
-            raise ProjectError([Problem(message=message, expected=f"everfit up --backend {other.value}")])
-        return workspace
-
-    return FolderCatalog(folders, read, home, ports)
-
-
-def _sources(
-    home: Path, ports: Ports, listings: Listings | None, inbox: Inbox, wake: Callable[[str], None]
-) -> Mapping[str, Source]:
-    # Only a service watches, and what it watches with takes a while to load.
-    from everfit.adapters.local.listings import LocalListings  # noqa: PLC0415
-    from everfit.adapters.local.repositories import LocalRepositories  # noqa: PLC0415
-    from everfit.adapters.local.watched_folders import WatchedFolders  # noqa: PLC0415
-    from everfit.application.sources.data import DataPorts, DataWatch  # noqa: PLC0415
-    from everfit.application.sources.git import GitSource  # noqa: PLC0415
-    from everfit.application.sources.schedules import ScheduleSource  # noqa: PLC0415
-
-    watch = DataPorts(
-        inbox=inbox,
-        outbox=ports.outbox,
-        listings=listings or LocalListings(home),
-        folders=WatchedFolders(home, partial(wake, "data")),
-        store=ports.store,
-        registry=ports.registry,
-        data=ports.data,
-    )
-    return {
-        "data": DataWatch(watch),
-        "repositories": GitSource(inbox, ports.outbox, LocalRepositories(home)),
-        "schedules": ScheduleSource(inbox, ports.outbox, time_zone),
-    }
 
 
 def _resolved(folder: Path, project: Project) -> Project:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from fastapi import FastAPI
 
-from everfit.bootstrap import Installation
+from everfit.bootstrap_service import Installation
 from everfit.domain.access import is_loopback
 from everfit.interfaces.api.app import make_app
 from everfit.interfaces.api.hub import Hub

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from everfit.application.ports import Catalog
-from everfit.bootstrap import keeping, open_installation, service_home
+from everfit.bootstrap_service import keeping, open_installation, service_home
 from everfit.domain.access import check_exposure
 from everfit.domain.project import Backend
 from everfit.interfaces.service.http_app import app_of

@@ -7,7 +7,7 @@ from threading import Event
 from typing import Final, cast
 
 from everfit.application.ports import Inbox, Ports
-from everfit.bootstrap import Installation
+from everfit.bootstrap_service import Installation
 from everfit.interfaces.service.chore import Chore
 from everfit.interfaces.service.dispatcher import Dispatcher
 from everfit.interfaces.service.health import HealthBook
