@@ -6,9 +6,10 @@ import pytest
 
 from everfit.domain.document import Reading
 from everfit.domain.errors import ProjectError
-from everfit.domain.keys import DATA, SERVE, TRAIN
+from everfit.domain.keys import DATA, TRAIN
 from everfit.domain.project import Backend, Data, Format, Serve, Task, Train
 from everfit.domain.project_reader import project_of
+from everfit.domain.serve_keys import SERVE
 from everfit.domain.value import Key, Single
 from tests.project_example import EXAMPLE, WEBHOOK, node_of, read_text, read_tree, refusals, with_keys
 
