@@ -421,7 +421,7 @@ def test_an_alarm_after_the_watch_is_over_is_told_and_takes_nothing_back() -> No
 
 
 def test_an_alarm_without_a_watch_is_told_and_takes_nothing_back() -> None:
-    world = Cloud()
+    world = Cloud(watch={})
     world.run()
     world.run()
     raised(world)
