@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,14 +81,14 @@ def fill(connection: Any, spool: Path) -> int:
 
 def batches(spool: Path) -> Iterator[list[Row]]:
     """Yield the rows, some thousands at once."""
-    found: list[list[Row]] = []
+    found: list[Row] = []
     for frame in frames(spool):
-        found.append(frame)
-        if sum(map(len, found)) >= AT_ONCE:
-            yield list(chain.from_iterable(found))
+        found += frame
+        if len(found) >= AT_ONCE:
+            yield found
             found = []
     if found:
-        yield list(chain.from_iterable(found))
+        yield found
 
 
 def columns_of(rows: Sequence[Row]) -> dict[str, Any]:
