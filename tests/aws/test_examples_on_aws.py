@@ -247,6 +247,13 @@ def weekly_names(bench: Bench, model: str) -> list[str]:
     return [each["Name"] for each in listed if model in each["Name"] and not re.search("tick", each["Name"])]
 
 
+def test_reviews_are_planned_and_applied_and_nothing_is_left_to_change(account: Bench, tmp_path: Path) -> None:
+    reviews = Example(account, "sentiment", tmp_path)
+    assert reviews.applied()["Endpoint"] == "ml-sentiment"
+    assert not reviews.planned()["changes"]
+
+
+@pytest.mark.soak
 def test_reviews_are_deployed_when_their_training_is_done(account: Bench, tmp_path: Path) -> None:
     reviews = Example(account, "sentiment", tmp_path)
     reviews.applied()
