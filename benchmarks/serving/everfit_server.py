@@ -30,6 +30,7 @@ from everfit.domain.version import Release
 
 ENDPOINT = "bench"
 MARK = "EVERFIT_BENCHMARK"
+KINDS = ("Pss", "Rss", "Private_Clean", "Private_Dirty")
 NUMBERED = '''
 import os
 import time
@@ -221,17 +222,22 @@ def marked(name: str, value: str) -> list[int]:
 
 
 def memory(processes: Sequence[int]) -> dict[str, float]:
-    """Return the memory of the processes in MB: proportional (PSS), resident (RSS), and how many they are."""
-    sums, count = {"Pss": 0, "Rss": 0}, 0
+    """Return the memory of the processes in MB and their number.
+
+    PSS counts what is shared in parts, RSS counts it in each process; USS is what would be free if they ended, and the
+    only one that does not change with what else runs.
+    """
+    sums, count = dict.fromkeys(KINDS, 0), 0
     for process in processes:
         with suppress(OSError):
-            lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
-            found = {
-                line.split(":")[0]: int(line.split()[1]) for line in lines[1:] if line.startswith(("Pss:", "Rss:"))
-            }
-            sums = {name: size + found.get(name, 0) for name, size in sums.items()}
-            count += bool(found)
-    return {"pss_mb": round(sums["Pss"] / 1024, 1), "rss_mb": round(sums["Rss"] / 1024, 1), "processes": count}
+            for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()[1:]:
+                kind = line.partition(":")[0]
+                if kind in sums:
+                    sums[kind] += int(line.split()[1])
+            count += 1
+    uss = sums["Private_Clean"] + sums["Private_Dirty"]
+    sizes = {"pss_mb": sums["Pss"], "rss_mb": sums["Rss"], "uss_mb": uss}
+    return {name: round(size / 1024, 2) for name, size in sizes.items()} | {"processes": count}
 
 
 def processor_seconds(processes: Sequence[int]) -> float:
