@@ -39,7 +39,7 @@ from everfit.adapters.sql.rollouts import SqlRollouts
 from everfit.adapters.sql.run_store import SqlRunStore
 from everfit.adapters.sql.tokens import SqlTokens
 from everfit.application.journal import LEASE
-from everfit.application.ports import Channels, Ports, Progress
+from everfit.application.ports import Channels, Endpoints, Ports, Progress
 from everfit.application.ports.tokens import Tokens
 from everfit.application.workspace import Workspace
 from everfit.domain.alert import ChannelKind
@@ -165,6 +165,12 @@ def back_up(folder: Path, target: Path, settings: Settings) -> Backup:
     home = state_folder(folder, settings)
     with closing(open_database(home, settings)) as database:
         return write_backup(home, database, target, instant(SystemClock().now()))
+
+
+def endpoints_beside(folder: Path, settings: Settings) -> Endpoints:
+    """Return what the endpoint host of the project in *folder* serves, whatever the project's file says."""
+    home = state_folder(folder, settings)
+    return LocalEndpoints(home, settings.port, access=_host_access(settings), quality=LiveQuality(home))
 
 
 def sole_endpoint(folder: Path, settings: Settings) -> str | None:

@@ -37,3 +37,6 @@ def test_the_last_good_version_comes_back_without_database_and_project_file_and_
     assert project.everfit("rollback", "--json").json["to"] == 1
     assert "version 1 serves behind line" in project.everfit("status").out
     assert [row["version"] for row in project.everfit("history", "--json").json] == [1, 2, 1]
+    project.write("everfit.yaml", f"{whole}\nhalf: [")
+    assert project.everfit("down").out == "The endpoint host is stopped.\n"
+    assert "this is not YAML" in project.everfit("down").err

@@ -6,9 +6,11 @@ from pathlib import Path
 import click
 from click.shell_completion import get_completion_class
 
-from everfit.bootstrap import TEMPLATES, write_project
+from everfit.bootstrap import TEMPLATES, endpoints_beside, write_project
+from everfit.domain.errors import ProjectError
 from everfit.domain.project import Backend
 from everfit.interfaces.cli.options import dry_run_option, json_option, opened_on, print_json, project_option
+from everfit.settings import read_settings
 
 
 @click.command("init")
@@ -35,9 +37,15 @@ def init_command(folder: Path, kind: str, *, as_json: bool) -> None:
 @dry_run_option
 def down_command(folder: Path, *, as_json: bool, dry_run: bool) -> None:
     """Stop the endpoint host; the next run or prediction starts it again with the same state."""
-    # What serves on AWS is nothing to stop, whatever else the project has.
-    project = opened_on(Backend.LOCAL, folder)
-    stopped = project.ports.endpoints.is_running() if dry_run else project.ports.endpoints.stop()
+    try:
+        # What serves on AWS is nothing to stop, whatever else the project has.
+        endpoints = opened_on(Backend.LOCAL, folder).ports.endpoints
+    except ProjectError:
+        # A file that is being edited does not keep a host from being stopped.
+        endpoints = endpoints_beside(folder.resolve(), read_settings())
+        if not endpoints.is_running():
+            raise
+    stopped = endpoints.is_running() if dry_run else endpoints.stop()
     if as_json:
         print_json({"stopped": stopped, "dry_run": dry_run})
     elif dry_run:
