@@ -30,7 +30,7 @@ from everfit.domain.version import Release
 
 ENDPOINT = "bench"
 MARK = "EVERFIT_BENCHMARK"
-KINDS = ("Pss", "Rss", "Private_Clean", "Private_Dirty")
+KINDS = ("Pss", "Rss", "Anonymous")
 NUMBERED = '''
 import os
 import time
@@ -224,8 +224,8 @@ def marked(name: str, value: str) -> list[int]:
 def memory(processes: Sequence[int]) -> dict[str, float]:
     """Return the memory of the processes in MB and their number.
 
-    PSS counts what is shared in parts, RSS counts it in each process; USS is what would be free if they ended, and the
-    only one that does not change with what else runs.
+    PSS counts what is shared in parts, RSS counts it in each process. Anonymous memory is what they have written
+    themselves, the only one that does not change with what else runs on the machine.
     """
     sums, count = dict.fromkeys(KINDS, 0), 0
     for process in processes:
@@ -235,8 +235,7 @@ def memory(processes: Sequence[int]) -> dict[str, float]:
                 if kind in sums:
                     sums[kind] += int(line.split()[1])
             count += 1
-    uss = sums["Private_Clean"] + sums["Private_Dirty"]
-    sizes = {"pss_mb": sums["Pss"], "rss_mb": sums["Rss"], "uss_mb": uss}
+    sizes = {"pss_mb": sums["Pss"], "rss_mb": sums["Rss"], "own_mb": sums["Anonymous"]}
     return {name: round(size / 1024, 2) for name, size in sizes.items()} | {"processes": count}
 
 

@@ -72,7 +72,7 @@ def soaked(everfit: Everfit, like: Numbered, options: argparse.Namespace) -> dic
         "memory at the start of the settled part": settled[0]["all"],
         "memory at the end": settled[-1]["all"],
         "slope, MB per hour": {
-            kind: round(slope([(sample["at"] / 3600, sample[kind]["uss_mb"]) for sample in settled]), 2)
+            kind: round(slope([(sample["at"] / 3600, sample[kind]["own_mb"]) for sample in settled]), 2)
             for kind in settled[0]
             if kind != "at"
         },
