@@ -1,6 +1,8 @@
 """The way back of an endpoint: taken by the host itself from a version that crashes, and by a person offline."""
 
 import json
+import shutil
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -269,6 +271,31 @@ def test_a_way_back_that_was_changed_on_the_disk_is_not_gone(
     with pytest.raises(RunFailedError, match="other content"):
         rolled_back_offline(home, "solar", "ann", "it answers nonsense", NOW)
     assert Client(home).ask("7").body == b"2:2:7"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of 8 MB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mount = shutil.which("mount")
+    if mount is None or subprocess.run([mount, "-t", "tmpfs", "-o", "size=8m", "none", place], check=False).returncode:
+        pytest.skip("mounting a small file system needs the rights to mount")
+    yield place
+    subprocess.run(["umount", "-l", place], check=True)
+
+
+def test_a_full_disk_does_not_stand_in_the_way_back(small_disk: Path) -> None:
+    endpoints, models = LocalEndpoints(small_disk, None, LIMITS), Models(home=small_disk)
+    try:
+        deploy(endpoints, models.version(1), models.version(2))
+        with pytest.raises(OSError, match="No space left"):
+            (small_disk / "filler").write_bytes(bytes(16 * 1024 * 1024))
+        rolled_back_offline(small_disk, "solar", "ann", "it answers nonsense", NOW)
+        assert Client(small_disk).ask("7").body == b"1:1:7"
+    finally:
+        (small_disk / "filler").unlink()
+        endpoints.stop()
 
 
 def test_where_there_is_no_way_back_it_is_said_so(

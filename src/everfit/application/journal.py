@@ -69,8 +69,9 @@ def _claimed(found: Run, workspace: Workspace, ports: Ports, limits: _Limits) ->
         with ports.heart.beating(claim):
             _walk(claim, replace(ports.store.run(found.id), waits_for=found.waits_for), workspace, ports, limits)
     except FencedError:
-        if ports.store.run(found.id).state is RunState.ENDED:
-            # Whoever took over has ended it, as a rollback in the middle of a rollout does.
+        if ports.store.run(found.id).outcome is Outcome.FAILED:
+            # Whoever took over has ended it, as a rollback in the middle of a rollout does. One that took it to its
+            # good end is told of: this process has not deployed anything.
             return 0
         environment = workspace.project.environments.get(found.environment)
         ahead = 0 if environment is None else fence_ahead(claim, environment, LEASE, ports)

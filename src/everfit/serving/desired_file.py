@@ -1,6 +1,7 @@
 """The file that holds the desired state: read by the host, replaced atomically by the control plane."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from everfit.domain.errors import StateError
@@ -8,6 +9,9 @@ from everfit.serving.desired import DesiredState, from_document, to_document
 from everfit.serving.state_files import replace_file
 
 NAME = "desired.json"
+SPARE = "spare"
+SPARE_SIZE = 256 * 1024
+"""Bytes that are kept taken, and let go when the disk is full: the way back needs room for this file."""
 
 
 def read_desired(folder: Path) -> DesiredState:
@@ -26,4 +30,23 @@ def read_desired(folder: Path) -> DesiredState:
 
 def write_desired(folder: Path, state: DesiredState) -> None:
     """Replace the file; whoever reads it sees the old state or the new one."""
-    replace_file(folder / NAME, to_document(state))
+    document = to_document(state)
+    try:
+        replace_file(folder / NAME, document)
+    except StateError:
+        if not (folder / SPARE).is_file():
+            raise
+        (folder / SPARE).unlink()
+        replace_file(folder / NAME, document)
+    _keep_spare(folder / SPARE)
+
+
+def _keep_spare(path: Path) -> None:
+    """Take the spare room unless it is taken; a disk without that much stays as it is."""
+    if path.is_file():
+        return
+    try:
+        path.write_bytes(bytes(SPARE_SIZE))
+    except OSError:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
