@@ -57,6 +57,9 @@ def is_deserved(body: str, reply: Reply) -> bool:
 
 
 async def tell(asking: Asking, steps: list[list[str] | str]) -> None:
+    # Deaths without an answer between them add up to a loop, in which everybody is turned away: each begins anew.
+    asking.send(f"good {len(asking.all)}")
+    await asking.replies(asking.all[-1:])
     first = len(asking.all)
     # Who loses its process twice is told so, and it does not matter to whom: one death may meet each request.
     may_kill = not any(what in FATAL for step in steps if isinstance(step, list) for what in step)
