@@ -24,11 +24,11 @@ demo: .venv/demo  ## The whole story on real data, in about a minute
 aws-bench: .venv/dev  ## What stands in for AWS in the guide "On AWS", until Ctrl-C
 	@$(BIN)/python -m tests.aws.bench.guide $(if $(FIRE),fire $(FIRE))$(if $(ALARM),alarm $(ALARM))
 
-test: .venv/dev  ## Every test, on two cores: half of the time they wait for processes
-	$(BIN)/pytest -n 4 --dist worksteal
+test: .venv/dev  ## Every test, on two cores: a third of the time they wait for processes
+	$(BIN)/pytest -n 3 --dist worksteal
 
 soak: .venv/dev  ## What test leaves out: long stories told again in more places
-	$(BIN)/pytest -n 4 --dist worksteal -m soak
+	$(BIN)/pytest -n 3 --dist worksteal -m soak
 
 check: .venv/dev  ## Formatter, linter, both type checkers, import rules, docs, and all that AWS is given, unsent
 	$(BIN)/ruff format --check

@@ -73,17 +73,22 @@ def test_a_command_that_waits_for_a_load_does_not_keep_the_host_from_ending(
         eventually(
             lambda: "2" in Client(home).send("GET", "/endpoints/solar").document["versions"], "it is being loaded"
         )
-        waiting = pool.submit(
-            Client(home).send,
-            "POST",
-            "/-/await",
-            b'{"endpoint": "solar", "versions": [2]}',
-            authorization=f"Bearer {secret}",
-        )
-        client = Client(home)
-        assert client.send("POST", "/-/stop", b"", authorization=f"Bearer {secret}").status == 200
-        assert waiting.result().document["endpoints"][0]["versions"]["2"]["state"] == "loading"
-        hold.unlink()
+        waiting, client = Client(home), Client(home)
+        try:
+            waiting.send("GET", "/ping")
+            waiting.connection.request(
+                "POST",
+                "/-/await",
+                body=b'{"endpoint": "solar", "versions": [2]}',
+                headers={"Authorization": f"Bearer {secret}"},
+            )
+            # Whatever was sent before this answer is in the host's hands by then.
+            client.send("GET", "/ping")
+            assert client.send("POST", "/-/stop", b"", authorization=f"Bearer {secret}").status == 200
+            found = json.loads(waiting.connection.getresponse().read())
+            assert found["endpoints"][0]["versions"]["2"]["state"] == "loading"
+        finally:
+            hold.unlink()
         staged.result()
 
 
