@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import tarfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -32,6 +31,7 @@ from everfit.domain.run import Outcome
 from everfit.domain.version import release
 from tests.kept import SqlKept
 from tests.projects import PROJECT, LineProject
+from tests.small_disk import mounted
 from tests.stored import MINUTE, START, a_placement, a_run, a_version, an_event
 
 NOW = "2026-11-21T09:00:00+00:00"
@@ -310,13 +310,8 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A real file system of 1 MB."""
-    place = tmp_path / "small"
-    place.mkdir()
-    mount = shutil.which("mount")
-    if mount is None or subprocess.run([mount, "-t", "tmpfs", "-o", "size=1m", "none", place], check=False).returncode:
-        pytest.skip("mounting a small file system needs the rights to mount")
-    yield place
-    subprocess.run(["umount", "-l", place], check=True)
+    with mounted(tmp_path / "small", "1m") as place:
+        yield place
 
 
 def test_a_full_disk_is_told_and_nothing_is_left(

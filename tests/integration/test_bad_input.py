@@ -1,7 +1,6 @@
 """What a user can get wrong, through the command line: one clear sentence, an exit code, nothing lost."""
 
 import os
-import shutil
 import signal
 import socket
 import sqlite3
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.projects import INFERENCE, PROJECT, TRAIN, LineProject
+from tests.small_disk import mounted
 
 ROOT = Path(__file__).parents[2]
 
@@ -277,13 +277,8 @@ def test_ctrl_c_stops_the_training_itself(project: LineProject, tmp_path: Path) 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A real file system of 3 MB."""
-    place = tmp_path / "small"
-    place.mkdir()
-    mount = shutil.which("mount")
-    if mount is None or subprocess.run([mount, "-t", "tmpfs", "-o", "size=3m", "none", place], check=False).returncode:
-        pytest.skip("mounting a small file system needs the rights to mount")
-    yield place
-    subprocess.run(["umount", "-l", place], check=True)
+    with mounted(tmp_path / "small", "3m") as place:
+        yield place
 
 
 def test_a_full_disk_is_said_and_nothing_serves(project: LineProject, small_disk: Path) -> None:

@@ -29,6 +29,7 @@ from everfit.serving.frames import Reply, Trouble, excuse
 from everfit.serving.label_files import label_files
 from tests.integration.captured import give_labels, numbers_of, offer, rows_of, until
 from tests.integration.host_client import eventually
+from tests.small_disk import mounted
 
 
 @pytest.fixture
@@ -41,13 +42,8 @@ def host(tmp_path: Path) -> Path:
 @pytest.fixture
 def small_disk(host: Path) -> Iterator[Path]:
     """A real file system of 1 MB for captured requests."""
-    place = host / "capture"
-    place.mkdir()
-    mount = shutil.which("mount")
-    if mount is None or subprocess.run([mount, "-t", "tmpfs", "-o", "size=1m", "none", place], check=False).returncode:
-        pytest.skip("mounting a small file system needs the rights to mount")
-    yield place
-    subprocess.run(["umount", "-l", place], check=True)
+    with mounted(host / "capture", "1m") as place:
+        yield place
 
 
 def test_what_was_asked_and_answered_becomes_parquet_that_any_tool_reads(host: Path) -> None:

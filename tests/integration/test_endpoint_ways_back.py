@@ -1,8 +1,6 @@
 """The way back of an endpoint: taken by the host itself from a version that crashes, and by a person offline."""
 
 import json
-import shutil
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -20,6 +18,7 @@ from everfit.domain.live import Moved
 from everfit.serving.limits import Limits
 from tests.integration.host_client import Client, eventually, kill
 from tests.integration.served_models import Models, proof, tamper_file
+from tests.small_disk import mounted
 
 LIMITS = Limits(request=timedelta(seconds=20))
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -276,13 +275,8 @@ def test_a_way_back_that_was_changed_on_the_disk_is_not_gone(
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A real file system of 8 MB."""
-    place = tmp_path / "small"
-    place.mkdir()
-    mount = shutil.which("mount")
-    if mount is None or subprocess.run([mount, "-t", "tmpfs", "-o", "size=8m", "none", place], check=False).returncode:
-        pytest.skip("mounting a small file system needs the rights to mount")
-    yield place
-    subprocess.run(["umount", "-l", place], check=True)
+    with mounted(tmp_path / "small", "8m") as place:
+        yield place
 
 
 def test_a_full_disk_does_not_stand_in_the_way_back(small_disk: Path) -> None:

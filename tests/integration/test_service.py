@@ -1,10 +1,8 @@
 """A real service: killed, ended, started again, beside others, with broken files."""
 
-import shutil
 import signal
 import socket
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -15,6 +13,7 @@ import pytest
 from everfit.application.loop import LOOP
 from tests.projects import LineProject
 from tests.service import RunningService, until
+from tests.small_disk import mounted
 
 STEPS = [step.name for step in LOOP]
 DEAREST = ("train", "deploy", "record")
@@ -217,13 +216,8 @@ def test_a_folder_that_is_not_there_is_refused_in_a_sentence(tmp_path: Path) -> 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A real file system of 40 MB."""
-    place = tmp_path / "small"
-    place.mkdir()
-    mount = shutil.which("mount")
-    if mount is None or subprocess.run([mount, "-t", "tmpfs", "-o", "size=40m", "none", place], check=False).returncode:
-        pytest.skip("mounting a small file system needs the rights to mount")
-    yield place
-    subprocess.run(["umount", "-l", place], check=True)
+    with mounted(tmp_path / "small", "40m") as place:
+        yield place
 
 
 def test_a_full_disk_stops_new_work_and_fails_no_run(project: LineProject, small_disk: Path) -> None:
