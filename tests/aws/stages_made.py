@@ -58,8 +58,6 @@ environments:
 ON_AWS = ", backend: sagemaker, aws: {region: us-east-1, bucket: everfit-bench}"
 SCRIPTS: Mapping[str, str] = {"train.py": TRAIN, "inference.py": INFERENCE}
 LOOK = timedelta(milliseconds=200)
-WAITS = 0.06
-"""Of the time that a state machine waits on AWS: looking all the time would take the machine from the work."""
 PATIENCE = 250.0
 """Longer than anything takes on a machine that does ten other things: only what never ends may fail by it."""
 
@@ -241,7 +239,6 @@ def by_controller(story: Story, folder: Path, bench: Bench, clients: Clients) ->
 def serverless(story: Story, folder: Path, bench: Bench, clients: Clients) -> Generator[ServerlessStage]:
     """Give a stage that is a stack on the bench."""
     workspace, _ = _project(story, folder, on_aws=True)
-    bench.set(wait_factor=WAITS)
     stack = ServerlessBench(bench, clients, project=project_text(story, on_aws=True), scripts=SCRIPTS)
     ports = hurried(stack.kept.ports, workspace, clients)
     yield ServerlessStage(stack.kept.workspace, ports, stack)

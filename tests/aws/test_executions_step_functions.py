@@ -9,6 +9,7 @@ from everfit.adapters.aws.executions import StepFunctionsExecutions, machine_arn
 from everfit.domain.aws import aws_place
 from everfit.domain.errors import NotFoundError, RequestError
 from everfit.domain.run import RunId
+from tests.service import until
 
 if TYPE_CHECKING:
     from everfit.adapters.aws.clients import Clients
@@ -41,6 +42,11 @@ def stop(clients: "Clients", name: str) -> None:
     clients("stepfunctions").stop_execution(executionArn=f"{arn}:{name}")
 
 
+def has_failed(executions: StepFunctionsExecutions) -> bool:
+    newest = executions.newest(RUN)
+    return newest is not None and newest.ended is not None and newest.has_failed
+
+
 def names(bench: "Bench") -> list[str]:
     found = bench.client("stepfunctions").list_executions(stateMachineArn=machine_arn(PLACE, "123456789012"))
     return sorted(each["name"] for each in found["executions"])
@@ -63,10 +69,7 @@ def test_one_that_has_ended_is_followed_by_the_next_and_never_started_again(
 ) -> None:
     assert executions.start(RUN)
     stop(aws_clients, RUN)
-    newest = executions.newest(RUN)
-    assert newest is not None
-    assert newest.ended is not None
-    assert newest.has_failed
+    assert until(lambda: has_failed(executions)), "to stop takes a moment"
     assert not executions.start(RUN)
     assert executions.start(RUN, 2)
     assert names(bench) == [RUN, f"{RUN}-2"]

@@ -135,6 +135,8 @@ class Running:
         listener.bind(("127.0.0.1", 0))
         listener.listen(64)
         self.port: int = listener.getsockname()[1]
+        # As the parent of the host does.
+        self._kept = listener.dup()
         self.server = self.inside(self._start, listener, limits)
 
     async def _start(self, listener: socket.socket, limits: Limits) -> HttpServer:
@@ -194,6 +196,7 @@ class Running:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(PATIENCE)
         self._loop.close()
+        self._kept.close()
 
 
 @contextmanager

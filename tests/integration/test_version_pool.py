@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 from collections.abc import Coroutine
 from pathlib import Path
@@ -57,7 +58,8 @@ def test_what_waits_goes_together_by_its_kind_and_no_more_than_is_allowed(tmp_pa
         ("crash", "twice: exit code 7"),
         ("segfault", "twice: signal SIGSEGV"),
         ("garbage", "twice: signal SIGKILL"),
-        ("close", "twice: signal SIGKILL"),
+        # Whether it is killed, or ends by itself as it finds its connection gone, is a matter of who is first.
+        ("close", "twice: (signal SIGKILL|exit code 1)"),
     ],
 )
 def test_a_request_that_ends_its_process_fails_alone(tmp_path: Path, bad: str, words: str) -> None:
@@ -69,7 +71,7 @@ def test_a_request_that_ends_its_process_fails_alone(tmp_path: Path, bad: str, w
             one, failed, other = await asking.replies(asked)
             assert (one.body, other.body) == (b"<1>", b"<2>")
             assert (failed.status, failed.trouble) == (500, Trouble.MODEL)
-            assert words in failed.body.decode()
+            assert re.search(words, failed.body.decode())
             assert asking.pool.restarts == 2
             assert asking.pool.is_healthy
 

@@ -1,5 +1,6 @@
 """Names of files that are never data: hidden ones, and what editors and downloads leave while they work."""
 
+import fnmatch
 import re
 from functools import lru_cache
 from typing import Final
@@ -51,11 +52,5 @@ def _translated(part: str) -> str:
 
 
 def _set(part: str) -> str:
-    inside = part[1:-1]
-    negated, inside = ("^", inside[1:]) if inside.startswith("!") else ("", inside)
-    escaped = inside.replace("\\", "\\\\").replace("[", "\\[").replace("]", "\\]").replace("^", "\\^")
-    try:
-        re.compile(f"[{negated}{escaped}]")
-    except re.error:
-        return re.escape(part)
-    return f"[{negated}{escaped}]"
+    # What it returns is (?s:SET)\Z.
+    return fnmatch.translate(part)[len("(?s:") : -len(")\\Z")]

@@ -49,6 +49,7 @@ class HttpServer:
         self.respond = application.respond
         self._empty = asyncio.Event()
         self._listening: asyncio.Server | None = None
+        self._port: socket.socket | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_refusing = False
 
@@ -56,6 +57,7 @@ class HttpServer:
         """Accept connections from a socket that listens."""
         loop = asyncio.get_running_loop()
         self._look_again()
+        self._port = listener.dup()
         self._listening = await loop.create_server(lambda: Connection(self), sock=listener, backlog=BACKLOG)
 
     def _look_again(self) -> None:
@@ -85,8 +87,7 @@ class HttpServer:
 
     async def stop(self) -> None:
         """Accept nothing more, answer what was accepted, close."""
-        if self._listening is not None:
-            self._listening.close()
+        self._close_port()
         self.is_leaving = True
         if not await self._ends_within(GRACE):
             self._is_refusing = True
@@ -98,6 +99,14 @@ class HttpServer:
                 connection.abort()
         if self._timer is not None:
             self._timer.cancel()
+
+    def _close_port(self) -> None:
+        """Refuse who connects from now on, whoever else has the socket; else the system would take them for nobody."""
+        if self._listening is not None and self._port is not None:
+            self._listening.close()
+            # A system that cannot do that to a socket that listens has them wait until the last process lets go of it.
+            with suppress(OSError), self._port:
+                self._port.shutdown(socket.SHUT_RDWR)
 
     async def _ends_within(self, seconds: float) -> bool:
         """Wait until no connection is open; False when that takes longer."""

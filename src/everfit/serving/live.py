@@ -133,18 +133,21 @@ class LiveHost:
             if pool.state is not PoolState.FAILED or live.pools.get(number) is not pool:
                 return
             tries += 1
-            if tries == LOADS and live.route is None and number in live.weights:
-                self._leave(live, number, f"Version {number} does not load: {pool.message}")
-            # Whoever waits for it is told now; the next one that asks may wait for the next try.
-            live.let_in()
             sys.stderr.write(f"Version {number} of endpoint {live.desired.name} does not load: {pool.message}\n")
-            desired = live.desired
-            if number not in {*desired.weights, *desired.shadows, *desired.ways_back}:
-                return
-            await asyncio.sleep(pause)
-            if live.pools.get(number) is not pool or number not in live.desired.versions:
-                return
-            pause = min(LONGEST_PAUSE, pause * 2)
+            is_all_there_is = live.route is None and number in live.weights
+            if is_all_there_is and tries >= LOADS:
+                self._leave(live, number, f"Version {number} does not load: {pool.message}")
+            # What alone can answer is tried again at once: perhaps its process was only killed, as those before it.
+            if not is_all_there_is or tries >= LOADS:
+                # Whoever waits for it is told now; the next one that asks may wait for the next try.
+                live.let_in()
+                desired = live.desired
+                if number not in {*desired.weights, *desired.shadows, *desired.ways_back}:
+                    return
+                await asyncio.sleep(pause)
+                if live.pools.get(number) is not pool or number not in live.desired.versions:
+                    return
+                pause = min(LONGEST_PAUSE, pause * 2)
             pool = self._pool(live, number, pool.place)
             live.pools[number] = pool
 

@@ -123,7 +123,8 @@ def change(world: World, region: str, name: str, state: str, reason: str) -> Non
 
 
 def stamp(alarm: Document) -> str:
-    return str(alarm["StateUpdatedTimestamp"].strftime("%Y-%m-%dT%H:%M:%S.000+0000"))
+    at = alarm["StateUpdatedTimestamp"]
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}+0000"
 
 
 def tell_bus(world: World, region: str, alarm: Document, before: Document) -> None:

@@ -164,10 +164,13 @@ class SageMakerEndpoints:
         return is_done
 
     def wait(self, name: str, patience: timedelta) -> bool:
-        """Wait until SageMaker has finished what it does to the endpoint; it is asked once an interval at most."""
+        """Wait until SageMaker has finished what it does to the endpoint; it is asked once an interval at most.
+
+        Whoever has no patience looks now: what calls so, as a state machine does, keeps an interval of its own.
+        """
         end = time.monotonic() + patience.total_seconds()
         while True:
-            due = self._next_look.get(name, 0.0)
+            due = self._next_look.get(name, 0.0) if patience else 0.0
             if due > end:
                 time.sleep(max(0.0, end - time.monotonic()))
                 return False
