@@ -4,11 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from everfit.adapters.local.endpoints import LocalEndpoints
+from tests.warm import can_run, warm_commands
+
 EVERFIT = Path(sys.executable).parent / "everfit"
+PATIENCE = 100.0
 
 PROJECT = """\
 model: line
@@ -75,6 +80,15 @@ class Result:
         return json.loads(self.out)
 
 
+def run(command: Sequence[str], variables: Mapping[str, str], given: str | None) -> "subprocess.CompletedProcess[str]":
+    """Run a command to its end."""
+    if can_run(command, variables):
+        return warm_commands().run(command, variables, given, PATIENCE)
+    return subprocess.run(
+        command, input=given, capture_output=True, text=True, env=variables, timeout=PATIENCE, check=False
+    )
+
+
 class LineProject:
     """A project folder and the command line in it."""
 
@@ -111,15 +125,7 @@ class LineProject:
         return [str(EVERFIT), arguments[0], "-C", str(self.folder), *arguments[1:]]
 
     def everfit(self, *arguments: str, stdin: str | None = None, **variables: str) -> Result:
-        done = subprocess.run(
-            self.command(*arguments),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            env=self.environment(**variables),
-            timeout=100,
-            check=False,
-        )
+        done = run(self.command(*arguments), self.environment(**variables), stdin)
         assert "Traceback" not in done.stderr, done.stderr
         return Result(code=done.returncode, out=done.stdout, err=done.stderr)
 
@@ -144,4 +150,5 @@ class LineProject:
             if process.poll() is None:
                 process.kill()
                 process.communicate()
-        self.everfit("down")
+        # The command does the same, and takes longer to load than this takes.
+        LocalEndpoints(self.folder / ".everfit", None).stop()

@@ -32,7 +32,7 @@ def project(tmp_path: Path) -> Iterator[LineProject]:
     made.write("everfit.yaml", PROJECT + ALERTS)
     made.add_rows("a.csv")
     yield made
-    made.everfit("down", HOOK="https://unused")
+    made.down()
 
 
 def told(web: Heard) -> list[dict[str, Any]]:

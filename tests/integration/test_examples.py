@@ -70,7 +70,7 @@ def example(name: str, folder: Path) -> Iterator[Example]:
     try:
         yield made
     finally:
-        made.everfit("down")
+        made.down()
 
 
 def project(name: str) -> Project:

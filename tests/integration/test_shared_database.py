@@ -37,14 +37,12 @@ def project(tmp_path: Path) -> Iterator[LineProject]:
 
 
 @pytest.fixture
-def variables(own_postgres_server: PostgresServer, project: LineProject) -> Iterator[dict[str, str]]:
+def variables(own_postgres_server: PostgresServer, project: LineProject) -> dict[str, str]:
     """What every process of the installation is started with."""
-    variables = {
+    return {
         "EVERFIT_DATABASE": own_postgres_server.migrated_database(),
         "EVERFIT_HOME": str(project.folder / ".everfit"),
     }
-    yield variables
-    project.everfit("down", **variables)
 
 
 def halted(project: LineProject, variables: dict[str, str]) -> "tuple[subprocess.Popen[str], Path]":
