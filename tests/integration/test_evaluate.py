@@ -227,6 +227,16 @@ def test_a_version_that_cannot_be_asked_is_a_result_and_the_job_goes_on(tmp_path
     assert reason in verdict.findings[0].reason
 
 
+def test_a_version_is_judged_with_as_many_threads_as_it_is_served_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    threads = predicting("row['x'] * 2 + int(os.environ['OMP_NUM_THREADS'])")
+    holdout = table(tmp_path / "holdout", [{"x": x, "y": 2 * x + 1} for x in range(ROWS)])
+    result = evaluated(tmp_path, holdout=str(holdout), challenger=model(tmp_path / "m", threads))
+    assert result["challenger"]["metrics"]["mae"]["value"] == 0
+
+
 def test_a_version_that_hangs_is_stopped(tmp_path: Path) -> None:
     side = model(tmp_path / "m", "import signal\ndef model_fn(folder): signal.pause()\n")
     result = evaluated(tmp_path, holdout=str(numbers(tmp_path / "holdout")), challenger=side, timeout=0.5)

@@ -1,5 +1,6 @@
 """Ask one version in a process of its own, and read how long its answers took."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Final, cast
 
 from everfit.jobs.request_log import read_replies
-from everfit.serving.launch import command
+from everfit.serving.launch import command, single_threaded
 
 CHALLENGER: Final = "challenger"
 CHAMPION: Final = "champion"
@@ -87,6 +88,7 @@ def run_scorer(side: Side, paths: tuple[Path, Path, Path], timeout: float) -> st
         ended = subprocess.run(
             command(side.python, "everfit.jobs.score", *arguments),
             stdin=subprocess.DEVNULL,
+            env=single_threaded(os.environ),
             timeout=timeout,
             check=False,
         )

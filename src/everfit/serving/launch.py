@@ -8,14 +8,27 @@ domain, and what that environment holds.
 import importlib.util
 import runpy
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 PACKAGE = Path(__file__).parents[1]
+THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def command(python: str, module: str, *arguments: str) -> list[str]:
     """Return the command that runs *module* of Everfit in the interpreter *python*."""
     return [python, str(Path(__file__)), module, *arguments]
+
+
+def single_threaded(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a process in which a model answers, be it judged or served.
+
+    Libraries for numbers have one thread in each, unless the user has said otherwise: requests are spread over
+    processes, and threads that wait for each other by spinning make a call of a few rows ten times slower as soon as
+    the cores have anything else to do. Sums may come out differently in another number of threads.
+    """
+    return {**dict.fromkeys(THREADS, "1"), **variables}
 
 
 def install_package() -> None:

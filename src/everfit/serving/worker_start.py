@@ -14,14 +14,13 @@ from typing import IO, Final
 from everfit.domain.endpoint import ServedVersion
 from everfit.serving import life
 from everfit.serving.errors import UnusableModelError
-from everfit.serving.launch import command
+from everfit.serving.launch import command, single_threaded
 from everfit.serving.worker_process import Place, Worker
 from everfit.serving.worker_records import WorkerRecord, forget, new_listener, new_record, write_record
 
 MODULE: Final = "everfit.serving.worker"
 HARD_LIMIT: Final = 2.5
 """A process cannot allocate more than this many times what it may hold."""
-THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 PEER: Final = struct.Struct("3i")
 
 
@@ -89,14 +88,8 @@ def opened_log(log: Path) -> IO[bytes]:
 
 
 def surroundings() -> dict[str, str]:
-    """Return the environment of a version's processes.
-
-    Libraries for numbers have one thread in each, unless the user has said otherwise: requests are spread over
-    processes, and threads that wait for each other by spinning make a call of a few rows ten times slower as soon as
-    the cores have anything else to do.
-    """
-    given = {name: value for name, value in os.environ.items() if name != life.VARIABLE}
-    return {**dict.fromkeys(THREADS, "1"), **given}
+    """Return the environment of a version's processes."""
+    return single_threaded({name: value for name, value in os.environ.items() if name != life.VARIABLE})
 
 
 async def adopt_worker(record: WorkerRecord, record_path: Path, place: Place) -> Worker | None:
