@@ -62,7 +62,7 @@ def settle_owed(claim: Claim, environment: Environment, workspace: Workspace, po
     if state is None:
         return
     if state.moved is not None and champion is not None:
-        _follow(claim, state.moved, champion, environment, workspace, ports)
+        follow(claim, state.moved, champion, environment, workspace, ports)
         return
     serving = _whole(state)
     if champion is not None and _is_broken_off(state, champion, claim, ports):
@@ -110,7 +110,7 @@ def shortly(moved: Moved, project: Project) -> Moved:
     return replace(moved, reason=hidden(one_line(moved.reason, LONGEST_REASON), project.secrets))
 
 
-def _follow(
+def follow(
     claim: Claim, moved: Moved, champion: int, environment: Environment, workspace: Workspace, ports: Ports
 ) -> None:
     """Write down what was moved without the control plane, then take it up, which ends the host's own report."""

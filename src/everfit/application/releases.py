@@ -206,7 +206,7 @@ def _moved_back(asked: _Asked, underway: Progress | None, claim: Claim, ports: P
     champion = ports.registry.champion(workspace.model, environment.name)
     if underway is None or asked.leaves != underway.challenger:
         check_leaves(asked.leaves, champion)
-    way = way_back(environment, workspace, ports, asked.to)
+    way = way_back(environment, workspace, ports, _target(asked, underway, champion, ports))
     if underway is not None and ports.rollouts is not None:
         reason = f"{asked.reason}, by {asked.actor}"
         # Written first: whoever goes on with its run takes no further step.
@@ -217,6 +217,19 @@ def _moved_back(asked: _Asked, underway: Progress | None, claim: Claim, ports: P
     if way.after != champion:
         ports.registry.served(claim, proof, reason=asked.reason, actor=asked.actor, roll_back=True)
     return way
+
+
+def _target(asked: _Asked, underway: Progress | None, champion: int | None, ports: Ports) -> int | None:
+    """Return where the way back shall lead; None leaves it to ``way_back``.
+
+    Who asked to leave what serves does not mean the version that has begun to take traffic beside it since.
+    """
+    if asked.to is not None or underway is None or asked.leaves in (None, underway.challenger):
+        return asked.to
+    good = last_good(ports.registry.history(asked.workspace.model, asked.environment.name), champion)
+    if good is None:
+        raise RefusedError(f"Version {champion} is the only one that has served well in {asked.environment.name}.")
+    return good
 
 
 def to_break_off(environment: Environment, workspace: Workspace, ports: Ports) -> Progress | None:

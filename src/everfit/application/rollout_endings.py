@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from everfit.application.moving import Moving, given_back, kept
+from everfit.application.owed import follow
 from everfit.application.ports import Claim, Ports
 from everfit.application.step import End
 from everfit.domain.live import Moved
@@ -36,22 +37,35 @@ def broken_off(moving: Moving, progress: Progress, reason: str, *, is_bad: bool)
 
 def left(moving: Moving, progress: Progress) -> End:
     """Go back to the champion and end the run; the version is marked unless nothing speaks against it."""
-    ports, number = moving.ports, moving.version.number
+    ports, number, serving = moving.ports, moving.version.number, moving.champion
     if moving.champion is None or (progress.champion is None and moving.champion == number):
         return _kept_for_want_of_another(moving, progress)
     if moving.champion != number:
-        given_back(moving, moving.champion)
+        serving = _gone_back(moving, moving.champion)
         if is_bad(progress):
             turn_back(moving.claim, number, ports)
-        good = moving.last_good(moving.champion)
-        keep = [moving.champion] if good is None else [moving.champion, good]
+        good = moving.last_good(serving)
+        keep = [serving] if good is None else [serving, good]
         ports.endpoints.settle(moving.name, keep, fence=moving.claim.fence, back=good)
     reason = (
         f"version {number} was taken back in step {progress.step + 1} of {len(phases_of(progress))}: "
-        f"{progress.reason}; version {moving.champion} serves"
+        f"{progress.reason}; version {serving} serves"
     )
     is_cancelled = moving.context.run.cancellation is not None and not is_bad(progress)
     return End(outcome=Outcome.CANCELLED if is_cancelled else Outcome.FAILED, reason=reason)
+
+
+def _gone_back(moving: Moving, champion: int) -> int:
+    """Give all the traffic to the champion, or leave it where the champion was left for; return what serves."""
+    ports, context = moving.ports, moving.context
+    state = ports.endpoints.describe(moving.name)
+    moved = None if state is None else state.moved
+    if moved is None or moved.before != champion or moved.after == moving.version.number:
+        given_back(moving, champion)
+        return champion
+    # It crashes, or a person went back from it offline: what was left is not gone back to unasked.
+    follow(moving.claim, moved, champion, context.environment, context.workspace, ports)
+    return ports.registry.champion(context.run.model, context.environment.name) or champion
 
 
 def is_bad(progress: Progress) -> bool:

@@ -16,6 +16,7 @@ from everfit.application.ports import Ports
 from everfit.application.rollout_endings import aborted, ended, left, without_champion
 from everfit.application.step import AwaitEndpoint, End
 from everfit.domain.errors import BackendError, EverfitError, FencedError, StateError
+from everfit.domain.live import Moved, Observation
 from everfit.domain.notice import Notice, NoticeKind
 from everfit.domain.rollout import (
     Ending,
@@ -142,11 +143,10 @@ def _looked(moving: Moving, progress: Progress) -> Progress | AwaitEndpoint:
 
 
 def _judged(moving: Moving, progress: Progress) -> Progress | AwaitEndpoint:
-    observation, state = moving.traffic.observe(moving.name), moving.ports.endpoints.describe(moving.name)
+    observation, moved = moving.traffic.observe(moving.name), _moved(moving)
     if observation is None or not observation.weights:
         words = "the endpoint does not serve at the moment"
         return _again(moving, kept(moving, progress, _patient(moving, progress, words)), words)
-    moved = None if state is None or state.moved is None else shortly(state.moved, moving.context.project)
     rescued = without_champion(progress, moved, moving.now)
     if rescued is not None:
         return kept(moving, progress, rescued)
@@ -155,6 +155,12 @@ def _judged(moving: Moving, progress: Progress) -> Progress | AwaitEndpoint:
         split(moving, shares_of(progress))
         return _again(moving, progress, "the endpoint did not give the shares of this step, and was told again")
     return _decided(moving, progress, evidence)
+
+
+def _moved(moving: Moving) -> Moved | None:
+    """Return what was moved without the control plane since it last gave shares; None when nothing was."""
+    state = moving.ports.endpoints.describe(moving.name)
+    return None if state is None or state.moved is None else shortly(state.moved, moving.context.project)
 
 
 def _decided(moving: Moving, progress: Progress, evidence: Evidence) -> Progress | AwaitEndpoint:
@@ -197,6 +203,9 @@ def _patient(moving: Moving, progress: Progress, reason: str) -> Progress:
 
 def _take(moving: Moving, progress: Progress) -> Progress | AwaitEndpoint:
     """Have the endpoint give the shares of the step, and count from there."""
+    over = _over_before(moving, progress)
+    if over is not None:
+        return kept(moving, progress, over)
     split(moving, shares_of(progress))
     observation = moving.traffic.observe(moving.name)
     if observation is None or not is_given(shares_of(progress), observation):
@@ -208,6 +217,19 @@ def _take(moving: Moving, progress: Progress) -> Progress | AwaitEndpoint:
         f"step {after.step + 1} of {len(phases_of(after))}: version {after.challenger} is given {what}"
     )
     return after
+
+
+def _over_before(moving: Moving, progress: Progress) -> Progress | None:
+    """Return the rollout at its end when a step that is not taken yet shall not be taken any more.
+
+    Giving the shares again would undo what the host did in need, and an endpoint that never takes them would keep a
+    person's order waiting for ever.
+    """
+    moved, now = _moved(moving), moving.now
+    nothing = Observation(epoch=progress.epoch, weights={})
+    decision = decide(progress, Evidence(observation=nothing, moved=moved), now)
+    aborted_now = advanced(progress, decision, nothing, now) if decision.verdict is Verdict.ABORT else None
+    return without_champion(progress, moved, now) or aborted_now
 
 
 def _again(moving: Moving, progress: Progress, words: str) -> AwaitEndpoint:
