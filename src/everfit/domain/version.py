@@ -275,14 +275,17 @@ def last_good(history: Sequence[Served], champion: int | None) -> int | None:
     Args:
         history: of one environment, newest first.
     """
+    earlier = {served.version: place for place, served in enumerate(history)}
     left: set[int] = set()
     seen: set[int] = set()
-    followed_by_rollback = False
+    after: Served | None = None
     for served in history:
-        if served.version not in seen and followed_by_rollback:
+        # To a version that came later it was the way forward again, which says nothing against this one.
+        is_back = after is not None and after.is_rollback and earlier[after.version] > earlier[served.version]
+        if served.version not in seen and is_back:
             left.add(served.version)
         seen.add(served.version)
-        followed_by_rollback = served.is_rollback
+        after = served
         if served.version != champion and served.version not in left:
             return served.version
     return None
