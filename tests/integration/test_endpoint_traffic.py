@@ -225,6 +225,20 @@ def test_what_a_version_fails_at_and_what_it_turns_away_is_counted(client: Clien
     assert (found.requests, found.errors, found.refused) == (2, 1, 0)
 
 
+def test_a_version_that_comes_back_is_not_judged_by_what_it_did_before(
+    client: Client, endpoints: LocalEndpoints, versions: list[ServedVersion]
+) -> None:
+    """Else what a rollback left for its errors would be left for the same ones again, whatever was mended meanwhile."""
+    assert ask(client, "raise").status == 424
+    share(endpoints, versions, {2: 1.0})
+    live = share(endpoints, versions, {1: 0.5, 2: 0.5})
+    assert (live.recent[1].errors, live.totals[1].errors) == (0, 0)
+    share(endpoints, versions, {2: 1.0}, 1)
+    eventually(lambda: answering(client) == "2" and observed(endpoints).totals[1].compared, "answers are compared")
+    share(endpoints, versions, {2: 1.0})
+    assert share(endpoints, versions, {2: 1.0}, 1).totals[1].compared == 0
+
+
 def test_an_exact_share_of_the_requests_is_captured(
     client: Client, endpoints: LocalEndpoints, versions: list[ServedVersion]
 ) -> None:

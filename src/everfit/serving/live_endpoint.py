@@ -175,6 +175,7 @@ class LiveEndpoint:
         route = self.route
         if route is not None and route.is_partial == is_partial and route.serves(weights, pools):
             return False
+        self._count_anew(weights, shadows)
         self.route = Route(
             weights=dict(weights),
             lanes={number: self._lane(number, self.pools[number]) for number in weights},
@@ -183,6 +184,19 @@ class LiveEndpoint:
             is_partial=is_partial,
         )
         return True
+
+    def _count_anew(self, weights: Mapping[int, float], shadows: Sequence[int]) -> None:
+        """Let go of what versions did before that are given traffic or copies again.
+
+        Whatever was the matter then, nobody shall be judged by it who comes back.
+        """
+        route = self.route
+        copied = set[int]() if route is None else {shadow.pool.version.version for shadow in route.shadows}
+        for number in weights:
+            if route is None or number not in route.lanes:
+                self._counters.pop(number, None)
+        for number in set(shadows) - copied:
+            self._copies.pop(number, None)
 
     def _lane(self, number: int, pool: VersionPool) -> Lane:
         known = None if self.route is None else self.route.lanes.get(number)
