@@ -6,12 +6,13 @@ from typing import Final
 
 from everfit.application.approvals import check_decision, expire_approvals
 from everfit.application.journal import LEASE, drive
-from everfit.application.owed import fence_ahead, found_serving, put_back, settle_owed
+from everfit.application.owed import fence_ahead, follow, found_serving, put_back, settle_owed, shortly
 from everfit.application.performing import Patience
 from everfit.application.ports import Claim, Ports
 from everfit.application.rollout_endings import aborted, is_bad, turn_back
 from everfit.application.workspace import Workspace
 from everfit.domain.errors import EverfitError, FencedError, NotFoundError, RefusedError
+from everfit.domain.live import Moved
 from everfit.domain.project import Environment
 from everfit.domain.rollout import Ending, Progress
 from everfit.domain.run import Run, RunId
@@ -206,17 +207,36 @@ def _moved_back(asked: _Asked, underway: Progress | None, claim: Claim, ports: P
     champion = ports.registry.champion(workspace.model, environment.name)
     if underway is None or asked.leaves != underway.challenger:
         check_leaves(asked.leaves, champion)
-    way = way_back(environment, workspace, ports, _target(asked, underway, champion, ports))
+    left = _left_already(asked, underway, champion, ports)
+    to = _target(asked, underway, champion, ports) if left is None else left.after
+    way = way_back(environment, workspace, ports, to)
     if underway is not None and ports.rollouts is not None:
         reason = f"{asked.reason}, by {asked.actor}"
         # Written first: whoever goes on with its run takes no further step.
         ports.rollouts.keep(claim, aborted(underway, reason, ports.clock.now(), is_bad=True))
+    if left is not None and champion is not None:
+        # Written down before anything ends the host's own report of it.
+        follow(claim, left, champion, environment, workspace, ports)
     proof = put_back(claim, way.after, environment, workspace, ports)
     if underway is not None:
         turn_back(claim, underway.challenger, ports)
-    if way.after != champion:
+    if way.after != ports.registry.champion(workspace.model, environment.name):
         ports.registry.served(claim, proof, reason=asked.reason, actor=asked.actor, roll_back=True)
     return way
+
+
+def _left_already(asked: _Asked, underway: Progress | None, champion: int | None, ports: Ports) -> Moved | None:
+    """Return how what serves was left, offline or by its host, while a rollout went on; to it would be a step forward.
+
+    Without a rollout that is settled before.
+    """
+    state = ports.endpoints.describe(asked.environment.endpoint)
+    moved = None if state is None else state.moved
+    if asked.to is not None or underway is None or moved is None:
+        return None
+    if moved.before != champion or moved.after == underway.challenger:
+        return None
+    return shortly(moved, asked.workspace.project)
 
 
 def _target(asked: _Asked, underway: Progress | None, champion: int | None, ports: Ports) -> int | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -122,3 +123,34 @@ def test_what_serves_is_not_left_for_nothing_while_a_rollout_goes_on() -> None:
         roll_back(world.environment(), world.workspace, world.ports(), actor="watch", reason="errors", leaves=1)
     assert serving(world) == ({1: 0.9, 2: 0.1}, 1)
     assert world.store.run(begun.id).outcome is None
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_rollback_after_an_offline_one_never_leads_forward_again_whoever_is_killed(after: bool) -> None:
+    for call in range(1, 90):
+        world, begun = under_way(SHADOW, 2)
+        world.endpoints.move("line", Moved(before=2, after=1, actor="ada", reason="it fails", at=START))
+        act = partial(roll_back, world.environment(), world.workspace, world.ports(), actor="grace")
+        killed = world.killed_at(call, after=after, act=act)
+        if killed:
+            go_on(world, begun)
+        assert serving(world) == ({1: 1.0}, 1), call
+        assert world.store.run(begun.id).outcome is Outcome.FAILED, call
+        assert world.registry.placement("line", "production", 3).standing is Standing.ROLLED_BACK, call
+        if not killed:
+            return
+    pytest.fail("the rollback never came to its end")
+
+
+def test_a_rollback_after_an_offline_one_asked_for_again_after_a_kill_does_not_lead_forward() -> None:
+    for call in range(1, 90):
+        world, _ = under_way(SHADOW, 2)
+        world.endpoints.move("line", Moved(before=2, after=1, actor="ada", reason="it fails", at=START))
+        act = partial(roll_back, world.environment(), world.workspace, world.ports(), actor="grace")
+        killed = world.killed_at(call, after=call % 2 == 0, act=act)
+        if killed and world.registry.placement("line", "production", 3).standing is not Standing.ROLLED_BACK:
+            act()
+        assert serving(world) == ({1: 1.0}, 1), call
+        if not killed:
+            return
+    pytest.fail("the rollback never came to its end")
