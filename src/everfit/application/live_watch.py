@@ -131,17 +131,21 @@ def _left(reason: str, environment: Environment, workspace: Workspace, ports: Po
     if served is None:
         return None
     history = ports.registry.history(workspace.model, environment.name)
-    if served.is_rollback or last_good(history, served.version) is None:
-        return _told(reason, served, ports)
+    if served.is_rollback:
+        return _told(reason, "it was gone back to itself", served, ports)
+    if last_good(history, served.version) is None:
+        return _told(reason, "there is no version to go back to", served, ports)
     try:
         way = roll_back(environment, workspace, ports, actor=ACTOR, reason=reason, leaves=served.version)
     except RefusedError as error:
-        return _told(f"{reason}; it could not be left: {error}", served, ports)
+        if _serving(environment, workspace, ports) != served:
+            # Somebody was quicker.
+            return None
+        return _told(reason, f"it could not be left: {error}", served, ports)
     return f"rolled back from version {way.before} to {way.after}: {reason}"
 
 
-def _told(reason: str, served: Served, ports: Ports) -> str | None:
-    why = "it was gone back to itself" if served.is_rollback else "there is no version to go back to"
+def _told(reason: str, why: str, served: Served, ports: Ports) -> str | None:
     name = f"watch:{served.model}:{served.environment}:{served.version}:{served.since.isoformat()}"
     notice = Notice(
         id=name,

@@ -3,18 +3,20 @@
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 
 from everfit.application.live_overview import watch_row
 from everfit.application.live_watch import Watched, watch_live
+from everfit.application.ports import Claim
 from everfit.application.releases import roll_back
 from everfit.application.retraining import Request, begin, retrain
 from everfit.domain.errors import BackendError
 from everfit.domain.live import Moved
 from everfit.domain.notice import Notice, NoticeKind
 from everfit.domain.run import Outcome
-from everfit.domain.version import Standing
+from everfit.domain.version import Placement, Standing
 from everfit.domain.watch import Health
 from tests.fakes import AT_ONCE, Behaviour, Killed, World
 from tests.stored import START
@@ -185,3 +187,49 @@ def test_one_endpoint_that_cannot_be_asked_keeps_no_other_from_being_watched() -
     with pytest.raises(BackendError):
         watch_live({"line": world.workspace}, world.ports(traffic=Deaf()))
     assert world.serving() == 1
+
+
+class Edited:
+    """A registry in which somebody has changed the verdict about version 1."""
+
+    def __init__(self, world: World) -> None:
+        self._registry = world.registry
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._registry, name)
+
+    def placement(self, model: str, environment: str, number: int) -> Placement:
+        found = self._registry.placement(model, environment, number)
+        return replace(found, verdict=replace(found.verdict, reason="better")) if number == 1 else found
+
+
+class Meanwhile:
+    """A store whose claim comes when a person has gone back already."""
+
+    def __init__(self, world: World) -> None:
+        self._world, self._is_done = world, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._world.store, name)
+
+    def claim(self, *place: Any, **how: Any) -> Claim:
+        if not self._is_done:
+            self._is_done = True
+            roll_back(self._world.environment(), self._world.workspace, self._world.ports(), actor="ada")
+        return self._world.store.claim(*place, **how)
+
+
+def test_people_are_told_why_a_version_that_breaches_a_rule_could_not_be_left() -> None:
+    world = deployed()
+    fail(world)
+    watch_live({"line": world.workspace}, world.ports(registry=Edited(world)))
+    (notice,) = told(world, NoticeKind.TROUBLE)
+    assert "it could not be left: Version 1 of line cannot serve" in str(notice.facts["reason"])
+    assert "no version to go back to" not in str(notice.facts["reason"])
+
+
+def test_nobody_is_told_that_a_version_goes_on_serving_that_a_person_has_left_meanwhile() -> None:
+    world = deployed()
+    fail(world)
+    watch_live({"line": world.workspace}, world.ports(store=Meanwhile(world)))
+    assert (world.serving(), told(world, NoticeKind.TROUBLE)) == (1, [])
