@@ -94,10 +94,16 @@ def _kept_for_want_of_another(moving: Moving, progress: Progress) -> End:
 
 
 def without_champion(progress: Progress, moved: Moved | None, now: datetime) -> Progress | None:
-    """Return the rollout promoted when the host had to take the champion out; None when it did not."""
-    if moved is None or (moved.before, moved.after) != (progress.champion, progress.challenger):
+    """Return the rollout at its end when the champion was left; None when it was not.
+
+    It is promoted when the traffic went to its own version; else nothing was found against that.
+    """
+    if moved is None or moved.before != progress.champion:
         return None
-    return ended(progress, Ending.PROMOTED, f"{moved.actor} left version {moved.before}: {moved.reason}", now)
+    if moved.after == progress.challenger:
+        return ended(progress, Ending.PROMOTED, f"{moved.actor} left version {moved.before}: {moved.reason}", now)
+    why = f"{moved.actor} moved the traffic from version {moved.before} to {moved.after}: {moved.reason}"
+    return aborted(progress, why, now, is_bad=False)
 
 
 def ended(progress: Progress, ending: Ending, reason: str, now: datetime) -> Progress:

@@ -101,7 +101,10 @@ def look(moving: Moving, progress: Progress) -> AwaitEndpoint | End | None:
         raise
     except EverfitError as error:
         if isinstance(error, BackendError) and error.retryable:
-            return AwaitEndpoint(endpoint=moving.name, again=LONGEST, words=f"the endpoint cannot be asked: {error}")
+            words = f"the endpoint cannot be asked: {error}"
+            newest = moving.rollouts.of_run(moving.context.run.id) or progress
+            kept(moving, newest, _patient(moving, newest, words))
+            return AwaitEndpoint(endpoint=moving.name, again=LONGEST, words=words)
         words = hidden(str(error), moving.context.project.secrets)
         progress = kept(moving, progress, ended(progress, Ending.ABORTED, words, moving.now))
     if progress.ending is Ending.PROMOTED:
@@ -145,15 +148,14 @@ def _looked(moving: Moving, progress: Progress) -> Progress | AwaitEndpoint:
 def _judged(moving: Moving, progress: Progress) -> Progress | AwaitEndpoint:
     observation, moved = moving.traffic.observe(moving.name), _moved(moving)
     if observation is None or not observation.weights:
-        words = "the endpoint does not serve at the moment"
-        return _again(moving, kept(moving, progress, _patient(moving, progress, words)), words)
+        return _held(moving, progress, "the endpoint does not serve at the moment")
     rescued = without_champion(progress, moved, moving.now)
     if rescued is not None:
         return kept(moving, progress, rescued)
     evidence = live_evidence(progress, observation, moved, moving.context.environment, moving.traffic)
     if evidence.moved is None and not is_given(shares_of(progress), observation):
         split(moving, shares_of(progress))
-        return _again(moving, progress, "the endpoint did not give the shares of this step, and was told again")
+        return _held(moving, progress, "the endpoint did not give the shares of this step, and was told again")
     return _decided(moving, progress, evidence)
 
 
@@ -209,7 +211,7 @@ def _take(moving: Moving, progress: Progress) -> Progress | AwaitEndpoint:
     split(moving, shares_of(progress))
     observation = moving.traffic.observe(moving.name)
     if observation is None or not is_given(shares_of(progress), observation):
-        return _again(moving, progress, "the endpoint has not taken the step yet")
+        return _held(moving, progress, "the endpoint has not taken the step yet")
     after = kept(moving, progress, applied(progress, observation, moving.now))
     phase = phases_of(after)[after.step]
     what = "copies of all requests" if phase.is_shadow else f"{phase.share * 100:.4g}% of the traffic"
@@ -230,6 +232,11 @@ def _over_before(moving: Moving, progress: Progress) -> Progress | None:
     decision = decide(progress, Evidence(observation=nothing, moved=moved), now)
     aborted_now = advanced(progress, decision, nothing, now) if decision.verdict is Verdict.ABORT else None
     return without_champion(progress, moved, now) or aborted_now
+
+
+def _held(moving: Moving, progress: Progress, words: str) -> AwaitEndpoint:
+    """Wait for the endpoint, and have people told when that takes long."""
+    return _again(moving, kept(moving, progress, _patient(moving, progress, words)), words)
 
 
 def _again(moving: Moving, progress: Progress, words: str) -> AwaitEndpoint:

@@ -228,10 +228,16 @@ def applied(progress: Progress, observation: Observation, now: datetime) -> Prog
 
 
 def alert_due(progress: Progress, now: datetime) -> bool:
-    """Return whether people are to be told that the phase waits for longer than ``patience``; once for each phase."""
-    if progress.since is None or progress.ending is not None or progress.is_told or is_paused(progress):
+    """Return whether people are to be told that the phase waits for longer than ``patience``; once for each phase.
+
+    A phase that the endpoint does not take waits since it was decided upon.
+    """
+    if progress.ending is not None or progress.is_told or is_paused(progress):
         return False
-    return now >= progress.since + progress.plan.bake + progress.plan.patience
+    if progress.since is not None:
+        return now >= progress.since + progress.plan.bake + progress.plan.patience
+    onward = [each.at for each in progress.decisions if each.verdict is Verdict.ADVANCE]
+    return now >= (onward[-1] if onward else progress.begun) + progress.plan.patience
 
 
 def told(progress: Progress) -> Progress:

@@ -402,7 +402,8 @@ class TestTelling:
         assert alert_due(progress, due)
         assert not alert_due(told(progress), due)
         onward = looked(told(progress), equal(progress), due)
-        assert not alert_due(onward, due + timedelta(days=9))
+        assert not alert_due(onward, due + CANARY.patience - timedelta(seconds=1))
+        assert alert_due(onward, due + CANARY.patience), "nor does the endpoint take the step"
         assert alert_due(in_effect(onward, at=due), due + timedelta(days=9))
 
     def test_who_has_paused_it_is_not_told_that_it_waits(self) -> None:
