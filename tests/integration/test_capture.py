@@ -294,9 +294,10 @@ def test_a_clock_that_is_set_back_overwrites_nothing(host: Path) -> None:
 
 
 def test_settings_that_cannot_be_read_are_the_usual_ones(tmp_path: Path) -> None:
-    write_settings(tmp_path, "solar", CaptureSettings(keep=5, most=6, reserve=7))
+    assert write_settings(tmp_path, "solar", CaptureSettings(share=0.5, keep=5, most=6, reserve=7))
+    assert not write_settings(tmp_path, "solar", CaptureSettings(share=0.5, keep=5, most=6, reserve=7))
     write_settings(tmp_path, "lunar", CaptureSettings(keep=8))
-    assert read_settings(tmp_path).of("solar") == CaptureSettings(keep=5, most=6, reserve=7)
+    assert read_settings(tmp_path).of("solar") == CaptureSettings(share=0.5, keep=5, most=6, reserve=7)
     for damaged in ("{", "[]", json.dumps({"solar": {"keep": "long"}}), json.dumps({"solar": 7})):
         (tmp_path / "capture.json").write_text(damaged)
         assert read_settings(tmp_path).of("solar") == CaptureSettings()

@@ -78,6 +78,20 @@ def test_requests_are_captured_and_labelled_over_http(endpoints: LocalEndpoints,
         assert (version, request.decode(), status, answer.decode()) == (2, number, 200, f"2:2:{number}")
 
 
+def test_what_is_kept_follows_the_settings_whichever_version_answers(endpoints: LocalEndpoints, tmp_path: Path) -> None:
+    client = Client(tmp_path)
+    for share, words in ((0.0, "nothing"), (1.0, "kept"), (0.0, "nothing")):
+        endpoints.keep_requests("solar", Service(capture=share, keep=3600.0))
+        assert {client.ask(f"{words} {number}").status for number in range(5)} == {200}
+    endpoints.stop()
+    endpoints.start()
+    assert Client(tmp_path).ask("nothing after a restart").status == 200
+    endpoints.keep_requests("lunar", Service(capture=1.0))
+    assert "lunar" not in (tmp_path / "host" / "capture.json").read_text()
+    assert endpoints.stop()
+    assert requests(tmp_path, 5) == [b"kept %d" % number for number in range(5)]
+
+
 def test_a_writer_that_stands_still_holds_no_request_up(endpoints: LocalEndpoints, tmp_path: Path) -> None:
     assert endpoints.is_running()
     client = Client(tmp_path)

@@ -14,6 +14,7 @@ from everfit.application.loop import LOOP
 from everfit.application.owed import fence_ahead, found_serving, settle_owed
 from everfit.application.performing import ENDPOINT, JOB, Patience, perform, stop
 from everfit.application.ports import Claim, Ports
+from everfit.application.serving import service
 from everfit.application.step import Answer, Context, Done, Step
 from everfit.application.workspace import Workspace
 from everfit.domain.errors import BackendError, EverfitError, FencedError, StateError
@@ -97,6 +98,9 @@ def _walk(claim: Claim, run: Run, workspace: Workspace, ports: Ports, limits: _L
         return
     if not _is_settled(claim, run, environment, workspace, ports):
         return
+    if ports.traffic is not None:
+        # Also when nothing is new, and the version that serves stays: whoever takes monitor away means it.
+        ports.traffic.keep_requests(environment.endpoint, service(workspace.project))
     for step in LOOP:
         if step.name not in done:
             answer = _next(step, run, _Way(claim, workspace, environment, done, limits.patience), ports)

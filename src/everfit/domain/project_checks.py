@@ -8,7 +8,7 @@ from everfit.domain.aws_checks import check_aws
 from everfit.domain.document import Fields, Items, Reading
 from everfit.domain.errors import RuleError
 from everfit.domain.gate_rule import GateRule, Subject, check_fits
-from everfit.domain.metric import metrics_of
+from everfit.domain.metric import METRICS, Direction, metrics_of
 from everfit.domain.tag_checks import check_tags
 from everfit.domain.trigger_checks import check_triggers
 from everfit.domain.words import listed, nearest
@@ -165,6 +165,16 @@ def _check_watch_rules(document: Fields, values: Values, task: str, reading: Rea
             if figure not in known:
                 what = f"{'.'.join(names)}: {figure} is not measured for a {task} task"
                 reading.add(document.line_of(*names), what, expected=listed(known), nearest=nearest(figure, known))
+            elif (bad := _bad_side(figure)) and bad not in rule:
+                what = f"{'.'.join(names)}: {rule} would leave a version that is well"
+                turned = rule.replace("<", bad).replace(">", bad)
+                reading.add(document.line_of(*names), what, expected=f"what is bad, such as {turned}")
+
+
+def _bad_side(figure: str) -> str:
+    """Return whether the figure is bad above or below a limit; empty for one that is best at zero."""
+    sides = {Direction.HIGHER: "<", Direction.LOWER: ">", Direction.ZERO: ""}
+    return ">" if figure in _LIVE_FIGURES else sides[METRICS[figure].direction]
 
 
 def _check_environments(document: Fields, values: Values, reading: Reading) -> None:

@@ -1,4 +1,4 @@
-"""How long and how much the host keeps of captured requests: a small file that the control plane writes."""
+"""Which requests the host keeps, how long and how much of them: a small file that the control plane writes."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -20,11 +20,13 @@ class CaptureSettings:
     """What is kept of one endpoint.
 
     Args:
+        share: of the requests, from 0 to 1, whichever version answers them; None is what each version came with.
         keep: seconds after which a request and its label go.
         most: bytes on the disk, labels among them; the oldest goes first.
         reserve: bytes of the disk that are left free; None is 5 % of it, at least 1 GB and at most 20 GB.
     """
 
+    share: float | None = None
     keep: float = timedelta(days=30).total_seconds()
     most: int = 10 * 10**9
     reserve: int | None = None
@@ -34,12 +36,17 @@ class CaptureSettings:
         return max(LEAST, min(ENOUGH, disk // 20)) if self.reserve is None else self.reserve
 
 
-def write_settings(folder: Path, endpoint: str, settings: CaptureSettings) -> None:
-    """Have the host in *folder* keep an endpoint's requests by *settings* from now on; others stay as they are."""
+def write_settings(folder: Path, endpoint: str, settings: CaptureSettings) -> bool:
+    """Have the host in *folder* keep an endpoint's requests by *settings*; False when it does so already.
+
+    Other endpoints stay as they are.
+    """
     with locked(folder / "capture.lock"):
         known = _document(folder)
-        if known.get(endpoint) != asdict(settings):
-            replace_file(folder / NAME, {**known, endpoint: asdict(settings)})
+        if known.get(endpoint) == asdict(settings):
+            return False
+        replace_file(folder / NAME, {**known, endpoint: asdict(settings)})
+        return True
 
 
 def read_settings(folder: Path) -> "Settings":
@@ -47,9 +54,12 @@ def read_settings(folder: Path) -> "Settings":
     found: dict[str, CaptureSettings] = {}
     for endpoint, entry in _document(folder).items():
         try:
-            reserve = entry.get("reserve")
+            share, reserve = entry.get("share"), entry.get("reserve")
             found[endpoint] = CaptureSettings(
-                keep=float(entry["keep"]), most=int(entry["most"]), reserve=None if reserve is None else int(reserve)
+                share=None if share is None else float(share),
+                keep=float(entry["keep"]),
+                most=int(entry["most"]),
+                reserve=None if reserve is None else int(reserve),
             )
         except (KeyError, TypeError, ValueError, AttributeError):
             # Keeping as usual loses nothing that the right settings would have kept for less long.

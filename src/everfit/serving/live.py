@@ -16,6 +16,8 @@ from typing import Any, Final, Protocol
 from uuid import uuid4
 
 from everfit.domain.errors import StateError
+from everfit.serving.capture_settings import NAME as SETTINGS
+from everfit.serving.capture_settings import Settings, read_settings
 from everfit.serving.desired import DesiredState, objection, objection_to
 from everfit.serving.desired_file import NAME, read_desired
 from everfit.serving.detour import Illness, detour_around, read_detours, write_detours
@@ -71,7 +73,7 @@ class LiveHost:
     def converge(self) -> None:
         """Read what is desired and set out for it; a file that cannot be read changes nothing."""
         try:
-            self._apply(read_desired(self._folder))
+            self._apply(read_desired(self._folder), read_settings(self._folder))
         except (StateError, OSError) as error:
             self._report_problem(str(error))
         else:
@@ -91,12 +93,13 @@ class LiveHost:
             sys.stderr.write(f"{problem} What served goes on serving.\n")
         self.problem = problem
 
-    def _apply(self, desired: DesiredState) -> None:
+    def _apply(self, desired: DesiredState, capture: Settings) -> None:
         for name, endpoint in desired.endpoints.items():
             live = self.endpoints.get(name)
             if live is None:
                 live = self.endpoints[name] = LiveEndpoint(endpoint, self._around, self._guard)
             live.desired = endpoint
+            live.keep_share(capture.of(name).share)
             live.detour = next((d for d in [self._detours.get(name)] if d is not None and d.holds(endpoint)), None)
             self._stage(live)
             self._route(live)
@@ -239,10 +242,10 @@ class LiveHost:
         """Converge whenever the file has changed, for a change that nobody could tell of; stop when the folder goes."""
         seen = None
         while self._folder.is_dir():
-            stamp = self._stamp()
-            if stamp != seen:
+            stamps = self._stamps()
+            if stamps != seen:
                 self.converge()
-                seen = stamp
+                seen = stamps
             for live in self.endpoints.values():
                 live.look()
                 self._guard(live)
@@ -251,12 +254,8 @@ class LiveHost:
             await asyncio.sleep(POLL)
         stop()
 
-    def _stamp(self) -> tuple[int, int] | None:
-        try:
-            status = (self._folder / NAME).stat()
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_ino
+    def _stamps(self) -> list[tuple[int, int] | None]:
+        return [stamp(self._folder / name) for name in (NAME, SETTINGS)]
 
     async def end(self) -> None:
         """End every process."""
@@ -266,6 +265,15 @@ class LiveHost:
             live.end()
         pools = [pool for live in self.endpoints.values() for pool in live.pools.values()]
         await asyncio.gather(self._around.comparer.end(), *(pool.end() for pool in pools))
+
+
+def stamp(path: Path) -> tuple[int, int] | None:
+    """Return what changes with a file; None when there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino
 
 
 def trim_log(log: Path) -> None:

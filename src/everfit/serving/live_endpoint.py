@@ -42,6 +42,7 @@ class LiveEndpoint:
         self._copies: dict[int, Shadow] = {}
         self._early = Early(around.patience, self._give_up)
         self._named = count()
+        self._share: float | None = None
 
     @property
     def is_healthy(self) -> bool:
@@ -202,9 +203,8 @@ class LiveEndpoint:
         known = None if self.route is None else self.route.lanes.get(number)
         if known is not None and known.pool is pool:
             return known
-        share = pool.version.service.capture
         counter = self._counters.setdefault(number, Counter(time.monotonic()))
-        return Lane(number=number, pool=pool, counter=counter, sampler=Sampler(share) if share > 0 else None)
+        return Lane(number=number, pool=pool, counter=counter, sampler=self._sampler(pool))
 
     def _shadow(self, number: int) -> Shadow:
         known = self._copies.get(number)
@@ -213,6 +213,17 @@ class LiveEndpoint:
         counter = Counter(time.monotonic()) if known is None else known.counter
         self._copies[number] = Shadow(self.pools[number], counter, self._around.comparer)
         return self._copies[number]
+
+    def keep_share(self, share: float | None) -> None:
+        """Keep that share of the requests from now on, whichever version answers; None is what each came with."""
+        if share != self._share:
+            self._share = share
+            for lane in () if self.route is None else self.route.lanes.values():
+                lane.sampler = self._sampler(lane.pool)
+
+    def _sampler(self, pool: VersionPool) -> Sampler | None:
+        share = pool.version.service.capture if self._share is None else self._share
+        return Sampler(share) if share > 0 else None
 
     def look(self) -> None:
         """Let the counters know the time."""

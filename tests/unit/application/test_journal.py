@@ -1,6 +1,7 @@
 """What the journal promises, whatever a step or a store does."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -51,6 +52,15 @@ def test_a_run_deploys_once_and_its_event_ends_once() -> None:
     ended = run(world)
     assert (ended.outcome, world.serving()) == (Outcome.DEPLOYED, 1)
     assert [one.end for one in events_of(world.inbox, "line", "production")] == [EventEnd.RAN]
+
+
+def test_a_run_that_skips_has_requests_kept_as_the_project_says_now() -> None:
+    world = World()
+    run(world)
+    for monitor in ({"capture": 0.25}, {}):
+        world.workspace = replace(world.workspace, project=replace(world.workspace.project, monitor=monitor))
+        assert run(world).outcome is Outcome.SKIPPED
+        assert world.traffic.kept["line"].capture == monitor.get("capture", 0.0)
 
 
 @pytest.mark.parametrize(("times", "outcome"), [(2, Outcome.DEPLOYED), (3, Outcome.FAILED)])

@@ -200,6 +200,9 @@ def test_a_host_that_does_not_answer_is_asked_again() -> None:
         def observe(self, name: str) -> None:
             raise BackendError(f"{name} does not answer.", retryable=True)
 
+        def keep_requests(self, name: str, service: object) -> None:
+            """Have nobody to tell."""
+
     for _ in range(12):
         drive(begun.id, world.workspace, world.ports(traffic=Down()), patience=Patience.CHANGES)
     assert to_the_end(world, begun).outcome is Outcome.DEPLOYED

@@ -201,6 +201,8 @@ def test_values_of_variables_are_secrets_and_never_shown() -> None:
         ({"environments": {"a": {"watch": {"for": "7d", "roll_back_when": ["mape is 3"]}}}}, "such as mape > 25"),
         ({"environments": {"a": {"watch": {"for": "7d", "roll_back_when": ["mpe > 3"]}}}}, "did you mean mape?"),
         ({"environments": {"a": {"watch": {"for": "7d", "roll_back_when": ["mape > 3ms"]}}}}, "does not fit mape"),
+        ({"environments": {"a": {"watch": {"for": "7d", "roll_back_when": ["mape < 25"]}}}}, "such as mape > 25"),
+        ({"environments": {"a": {"watch": {"for": "7d", "roll_back_when": ["error_rate <= 1%"]}}}}, "error_rate >= 1%"),
         ({"environments": {"a": {"watch": {"for": "7d", "roll_back_when": ["latency_p99 > 5"]}}}}, "such as 500ms"),
         ({"environments": {"a": {"watch": {"for": "7d", "roll_back_when": ["latency > 5s"]}}}}, "latency_p99?"),
         ({"environments": {"a": {"data": {"format": "images"}}}}, "cannot be scored by a regression task"),

@@ -3,7 +3,7 @@
 import http.client
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,7 +19,7 @@ from everfit.adapters.local.host_report import (
     shares,
     why_unable,
 )
-from everfit.domain.endpoint import Answer, EndpointState, ServedVersion
+from everfit.domain.endpoint import Answer, EndpointState, ServedVersion, Service
 from everfit.domain.errors import BackendError, FencedError, RunFailedError
 from everfit.domain.live import Observation, Quality
 from everfit.domain.version import Release
@@ -94,11 +94,18 @@ class LocalEndpoints:
         """Return how good live answers since then were, on rows whose labels have come."""
         return {} if self._quality is None else self._quality.quality(name, versions, metrics, since)
 
+    def keep_requests(self, name: str, service: Service) -> None:
+        """Have requests kept by these settings from now on, whichever version answers them."""
+        is_known = name in read_desired(self._folder).endpoints
+        if is_known and write_settings(self._folder, name, capture_of(service)) and self._host.is_running:
+            # A host that does not hear it now looks by itself.
+            with suppress(BackendError):
+                self._host.tell("converge")
+
     def stage(self, name: str, version: ServedVersion, *, fence: int) -> None:
         """Load the version beside what serves and have it answer its sample."""
         self._change(name, fence, lambda endpoint: endpoint.with_version(version))
-        kept = CaptureSettings(keep=version.service.keep, most=version.service.keep_most)
-        write_settings(self._folder, name, kept)
+        write_settings(self._folder, name, capture_of(version.service))
         self._host.tell("stage", endpoint=name, versions=[version.version])
         found = self._settled(name, [version.version])["versions"].get(str(version.version), {})
         if found.get("state") == "ready":
@@ -262,3 +269,8 @@ class LocalEndpoints:
 def serves(report: Mapping[str, Any], wanted: DesiredEndpoint) -> bool:
     """Whether the host gives the shares and copies that are wanted."""
     return shares(report) == dict(wanted.weights) and tuple(report.get("shadows", ())) == wanted.shadows
+
+
+def capture_of(service: Service) -> CaptureSettings:
+    """Return which requests of an endpoint are kept."""
+    return CaptureSettings(share=service.capture, keep=service.keep, most=service.keep_most)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from everfit.adapters.memory.endpoints import MemoryEndpoints
+from everfit.domain.endpoint import Service
 from everfit.domain.errors import RefusedError, RunFailedError
 from everfit.domain.live import Losses, Observation, Quality, Tally
 from everfit.domain.version import Release
@@ -18,6 +19,7 @@ class MemoryTraffic:
         self._totals: dict[str, dict[int, Tally]] = {}
         self._labelled: dict[tuple[str, int], Quality] = {}
         self.is_silent = False
+        self.kept = dict[str, Service]()
 
     def observe(self, name: str) -> Observation | None:
         """Return what was told."""
@@ -69,6 +71,11 @@ class MemoryTraffic:
             for number, quality in found.items()
             if quality is not None
         }
+
+    def keep_requests(self, name: str, service: Service) -> None:
+        """Take note of it: there are no requests here."""
+        if self._endpoints.desired(name) is not None:
+            self.kept[name] = service
 
     def did(self, name: str, version: int, tally: Tally) -> None:
         """Tell what a version did, besides all that it did before."""

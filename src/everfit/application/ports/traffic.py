@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from everfit.domain.endpoint import Service
 from everfit.domain.live import Observation, Quality
 from everfit.domain.version import Release
 
@@ -35,6 +36,10 @@ class Traffic(Protocol):
             RefusedError: a version with a share or a copy has no release for the bytes that are loaded.
             RunFailedError: a version is not loaded. Nothing was changed.
         """
+        ...
+
+    def keep_requests(self, name: str, service: Service) -> None:
+        """Have requests kept by these settings from now on, whichever version answers; nothing without an endpoint."""
         ...
 
     def quality(
