@@ -295,9 +295,11 @@ def test_a_full_disk_does_not_stand_in_the_way_back(small_disk: Path) -> None:
 def test_where_there_is_no_way_back_it_is_said_so(
     home: Path, endpoints: LocalEndpoints, versions: list[ServedVersion]
 ) -> None:
-    with pytest.raises(NotFoundError, match="There is no endpoint solar"):
+    with pytest.raises(NotFoundError, match="Nothing was deployed"):
         rolled_back_offline(home, "solar", "ann", "", NOW)
     endpoints.stage("solar", versions[0], fence=1)
+    with pytest.raises(NotFoundError, match="There is no endpoint lunar .* there are: solar"):
+        rolled_back_offline(home, "lunar", "ann", "", NOW)
     with pytest.raises(RefusedError, match="Nothing serves"):
         rolled_back_offline(home, "solar", "ann", "", NOW)
     deploy(endpoints, versions[0])

@@ -69,10 +69,10 @@ def only_endpoint(home: Path) -> str | None:
 
 def _found(folder: Path, name: str) -> tuple[DesiredEndpoint, Detour | None]:
     endpoints = read_desired(folder).endpoints
+    if not endpoints:
+        raise NotFoundError(f"Nothing was deployed from {folder.parent} yet, so there is nothing to go back from.")
     if name not in endpoints:
-        raise NotFoundError(
-            f"There is no endpoint {name} in {folder.parent}; there are: {', '.join(endpoints) or '-'}."
-        )
+        raise NotFoundError(f"There is no endpoint {name} in {folder.parent}; there are: {', '.join(endpoints)}.")
     detour = read_detours(folder).get(name)
     return endpoints[name], detour if detour is not None and detour.holds(endpoints[name]) else None
 
