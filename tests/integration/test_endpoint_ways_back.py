@@ -298,7 +298,7 @@ def test_where_there_is_no_way_back_it_is_said_so(
     with pytest.raises(NotFoundError, match="Nothing was deployed"):
         rolled_back_offline(home, "solar", "ann", "", NOW)
     endpoints.stage("solar", versions[0], fence=1)
-    with pytest.raises(NotFoundError, match="There is no endpoint lunar .* there are: solar"):
+    with pytest.raises(NotFoundError, match=r"There is no endpoint lunar .* there are: solar"):
         rolled_back_offline(home, "lunar", "ann", "", NOW)
     with pytest.raises(RefusedError, match="Nothing serves"):
         rolled_back_offline(home, "solar", "ann", "", NOW)
