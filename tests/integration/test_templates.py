@@ -26,6 +26,18 @@ json.dump([model.invoke(body.encode(), kind, "application/json")[0].decode() for
 """
 
 
+REFUSED = """
+import json, sys
+import inference
+from everfit.serving.replies import reply_for
+for kind, body in json.loads(sys.argv[1]):
+    try:
+        inference.input_fn(body.encode(), kind)
+    except Exception as error:
+        print(reply_for(error).status, error)
+"""
+
+
 def a_project(name: str, folder: Path) -> Path:
     """Return a new project: a template, or a copy of an example with its data."""
     if name in KINDS:
@@ -100,6 +112,25 @@ def test_the_custom_template_is_scored_by_its_own_script_and_answers(tmp_path: P
     figure = json.loads((tmp_path / "evaluation.json").read_text())["metrics"]["hit_rate_at_2"]
     assert 0.7 <= figure["value"] <= 1
     assert len(asked(folder, requests_for(folder)[:1])[0]["predictions"]) == 5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_mistake_of_a_caller_is_not_held_against_the_model_of_a_template(kind: str, tmp_path: Path) -> None:
+    write_template(kind, tmp_path)
+    bodies = ["{", "[]", '{"instances": 1}', '{"instances": [{"strange": 1}]}', '{"instances": [7]}']
+    requests = [("application/json", body) for body in bodies]
+    if kind != "custom":
+        requests.append(("text/csv", "strange\n1\n"))
+    told = subprocess.run(
+        [sys.executable, "-c", REFUSED, json.dumps(requests)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    assert all(line.startswith("400 The request cannot be read (") for line in told), told
+    assert len(told) == len(requests)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -26,12 +26,27 @@ def reply_for(error: BaseException) -> Reply:
     if isinstance(error, UnreadableRequestError):
         trouble = Trouble.REFUSED if error.status < 500 else Trouble.MODEL
         return excuse(trouble, error.status, words_of(error))
+    status = refusal_of(error)
+    if status is not None:
+        return excuse(Trouble.REFUSED, status, words_of(error))
     # The user's code may have closed or replaced what is printed to.
     with suppress(OSError, ValueError, AttributeError):
         traceback.print_exception(error)
         sys.stderr.flush()
     text = words_of(error)
     return excuse(Trouble.MODEL, 500, f"{type(error).__name__}: {text}" if text else type(error).__name__)
+
+
+def refusal_of(error: BaseException) -> int | None:
+    """Return the status of a caller's mistake that the user's exception says; None when it says none.
+
+    It is said by ``status_code``, as by ``BaseInferenceToolkitError`` of SageMaker's inference toolkit.
+    """
+    try:
+        status = getattr(error, "status_code", None)
+    except Exception:  # noqa: BLE001 - the user's class may raise anything when it is asked
+        return None
+    return status if isinstance(status, int) and 400 <= status < 500 else None
 
 
 def words_of(error: BaseException) -> str:
