@@ -1,9 +1,11 @@
 """The processes of a version and what they do to each other's requests: real processes, real crashes."""
 
 import asyncio
+import gc
 import os
 import re
 import shutil
+import weakref
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -111,6 +113,21 @@ def test_a_request_whose_time_is_over_while_it_waits_is_told_so(tmp_path: Path) 
             assert (await asking.ask("3")).body == b"<3>"
 
     run(story())
+
+
+def test_a_version_that_has_gone_is_forgotten_without_a_search_for_cycles(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with serving(tmp_path) as asking:
+            await asking.ask("1")
+            parts = [weakref.ref(part) for part in (asking.pool, asking.pool._dispatcher, asking.pool._group)]
+        del asking
+        await until(lambda: not any(part() for part in parts), "all of it is forgotten")
+
+    gc.disable()
+    try:
+        run(story())
+    finally:
+        gc.enable()
 
 
 def test_more_than_may_wait_are_turned_away_at_once(tmp_path: Path) -> None:

@@ -108,6 +108,10 @@ class Dispatcher:
     def _unavailable(self, why: str) -> Reply:
         return excuse(Trouble.UNAVAILABLE, 503, f"Version {self._name} cannot answer now. {why}")
 
+    def detach(self) -> None:
+        """Tell nobody of anything any more: what has gone is then forgotten at once, without a search for cycles."""
+        self.freed, self.answered = _stay, _nothing
+
     def add(self, worker: Worker) -> None:
         """Give it a process that can answer."""
         worker.answered = self._answers

@@ -66,7 +66,9 @@ class WatchedProcess:
         if self._started is not None:
             self._started.wait()
         self.is_over = True
-        self._ended()
+        # Who was told is let go, and so is forgotten without a search for cycles.
+        ended, self._ended = self._ended, _nothing
+        ended()
 
     def _let_go(self) -> None:
         if self._handle is not None:
@@ -117,6 +119,10 @@ class WatchedProcess:
         except OSError:
             # There is no such file everywhere.
             return
+
+
+def _nothing() -> None:
+    """Nobody is to be told."""
 
 
 def held_memory(processes: list[int]) -> dict[int, int]:

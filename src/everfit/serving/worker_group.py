@@ -332,6 +332,7 @@ class WorkerGroup:
         await asyncio.gather(*(worker.end() for worker in list(self._all)))
         self._all.clear()
         self._ready.clear()
+        self._dispatcher.detach()
 
 
 def megabytes(size: int) -> str:
