@@ -1,9 +1,8 @@
 """Measure what it costs to keep every request with its answer, in throughput and in processor time.
 
 Run with: .venv/bin/python benchmarks/serving/capture.py [--rounds 15] [--seconds 2] [--connections 16 64]
-Two versions of the same model are on one host, of which one keeps no request and the other each. They take turns, a
-short while each and every time in another order, so that what else the machine does falls on both alike. ``cost`` is
-the median over the rounds of 1 - captured / plain, in percent.
+A version's requests are kept none and all in turns, a short while each and every time in another order, so that what
+else the machine does falls on both alike. ``cost`` is the median over the rounds of 1 - captured / plain, in percent.
 """
 
 import argparse
@@ -11,7 +10,7 @@ import json
 import statistics
 from typing import Any
 
-from everfit_server import NUMBERED_BODY, Everfit, Numbered, processor_seconds, version_of_code
+from everfit_server import ENDPOINT, NUMBERED_BODY, Everfit, Numbered, processor_seconds, version_of_code
 from load import Ask, measure
 from models import payloads
 
@@ -29,15 +28,11 @@ def main() -> None:
     words.add_argument("--model", choices=["lin", "hgb", "number"], default="number")
     options = words.parse_args()
     with Everfit() as everfit:
-        versions = {
-            name: made(everfit, options.model, place, share) for place, (name, share) in enumerate(SHARES.items(), 1)
-        }
+        everfit.deploy(made(everfit, options.model))
         body = NUMBERED_BODY if options.model == "number" else payloads()["1-row JSON"].body
-        for version in versions.values():
-            everfit.deploy(version)
         found = {
             f"{connections} connections": side_by_side(
-                everfit, versions, asking(everfit, body, connections, options), options.rounds
+                everfit, asking(everfit, body, connections, options), options.rounds
             )
             for connections in options.connections
         }
@@ -45,12 +40,9 @@ def main() -> None:
     print(json.dumps({"commit": version_of_code(), "model": options.model, **found, "capture": capture}, indent=1))
 
 
-def made(everfit: Everfit, model: str, number: int, share: float) -> ServedVersion:
-    """Return a version of the model that keeps this share of its requests."""
-    service = Service(capture=share)
-    if model == "number":
-        return everfit.numbered(number, Numbered(trees=False, service=service))
-    return everfit.of_models(model, number, service=service)
+def made(everfit: Everfit, model: str) -> ServedVersion:
+    """Return a version of the model."""
+    return everfit.numbered(1, Numbered(trees=False)) if model == "number" else everfit.of_models(model)
 
 
 def asking(everfit: Everfit, body: bytes, connections: int, options: argparse.Namespace) -> Ask:
@@ -65,12 +57,12 @@ def asking(everfit: Everfit, body: bytes, connections: int, options: argparse.Na
     )
 
 
-def side_by_side(everfit: Everfit, versions: dict[str, ServedVersion], ask: Ask, rounds: int) -> dict[str, Any]:
-    """Let the versions take turns, and return the figures of each and the cost."""
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in versions}
+def side_by_side(everfit: Everfit, ask: Ask, rounds: int) -> dict[str, Any]:
+    """Keep no request and each in turns, and return the figures of both and the cost."""
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in SHARES}
     for turn in range(rounds):
-        for name in sorted(versions, reverse=bool(turn % 2)):
-            everfit.shift(versions[name])
+        for name in sorted(SHARES, reverse=bool(turn % 2)):
+            everfit.endpoints.keep_requests(ENDPOINT, Service(capture=SHARES[name]))
             before = processor_seconds(everfit.processes())
             result = measure(ask)
             spent = processor_seconds(everfit.processes()) - before
