@@ -104,6 +104,27 @@ def test_a_model_that_is_being_loaded_when_the_front_dies_is_loaded_once(
     assert len((folder / "loaded").read_text().split()) == 1
 
 
+def test_whoever_waits_for_the_only_version_is_answered_though_its_process_is_killed_while_it_loads(
+    endpoints: LocalEndpoints, home: Path
+) -> None:
+    deploy(endpoints, made(home))
+    endpoints.stop()
+    folder = home / "host" / "work" / "solar.v1"
+    folder.mkdir(parents=True, exist_ok=True)
+    loaded = folder / "loaded"
+    loaded.unlink(missing_ok=True)
+    (folder / "closed").touch()
+    endpoints.start()
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(Client(home).ask, "7")
+        eventually(lambda: Client(home).send("GET", "/endpoints/solar").document["waiting"] == 1, "it waits")
+        eventually(lambda: loaded.exists() and loaded.read_text().strip(), "it is being loaded")
+        kill(int(loaded.read_text()))
+        eventually(lambda: len(loaded.read_text().split()) == 2, "it is loaded again")
+        (folder / "closed").unlink()
+        assert (asked.result().status, asked.result().body) == (200, b"<7>")
+
+
 def test_a_worker_that_nobody_wrote_down_ends_with_its_front(client: Client, home: Path) -> None:
     (before,), process, supervising = workers(client), front(home), supervisor(home)
     os.kill(supervising, signal.SIGSTOP)
