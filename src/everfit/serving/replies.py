@@ -10,6 +10,9 @@ from everfit.serving.frames import Reply, Request, Trouble, excuse
 from everfit.serving.handlers import LoadedModel
 
 LONGEST_MESSAGE: Final = 4000
+MISTAKES: Final = frozenset({400, 406, 413, 415, 422})
+"""What only the request can be to blame for. An error of another service that the model asks, such as 401 or 429, has a
+status too, and speaks against the version."""
 
 
 def reply_to(loaded: LoadedModel, request: Request) -> Reply:
@@ -46,7 +49,7 @@ def refusal_of(error: BaseException) -> int | None:
         status = getattr(error, "status_code", None)
     except Exception:  # noqa: BLE001 - the user's class may raise anything when it is asked
         return None
-    return status if isinstance(status, int) and 400 <= status < 500 else None
+    return status if isinstance(status, int) and status in MISTAKES else None
 
 
 def words_of(error: BaseException) -> str:

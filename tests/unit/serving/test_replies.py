@@ -23,7 +23,7 @@ class ThornyError(Exception):
         return super().__getattribute__(name)
 
 
-@pytest.mark.parametrize("status", [400, 415, 422, 499])
+@pytest.mark.parametrize("status", [400, 406, 413, 415, 422])
 def test_an_exception_may_say_that_the_caller_is_mistaken(status: int) -> None:
     reply = reply_for(SaidError(status))
     assert (reply.status, reply.trouble) == (status, Trouble.REFUSED)
@@ -31,7 +31,8 @@ def test_an_exception_may_say_that_the_caller_is_mistaken(status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [*map(SaidError, (200, 399, 500, 503, "400", None, 400.0)), ThornyError("x"), KeyError("rooms")]
+    "error",
+    [*map(SaidError, (200, 401, 403, 404, 429, 500, 503, "400", None, 400.0)), ThornyError("x"), KeyError("rooms")],
 )
 def test_anything_else_is_a_failure_of_the_model(error: Exception) -> None:
     reply = reply_for(error)
