@@ -101,7 +101,7 @@ def look(moving: Moving, progress: Progress) -> AwaitEndpoint | End | None:
         raise
     except EverfitError as error:
         if isinstance(error, BackendError) and error.retryable:
-            words = f"the endpoint cannot be asked: {error}"
+            words = hidden(f"the endpoint cannot be asked: {error}", moving.context.project.secrets)
             newest = moving.rollouts.of_run(moving.context.run.id) or progress
             kept(moving, newest, _patient(moving, newest, words))
             return AwaitEndpoint(endpoint=moving.name, again=LONGEST, words=words)
